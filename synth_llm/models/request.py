@@ -1,0 +1,138 @@
+"""What is asked of a model and what it answers, the same for every engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from synth_llm.errors import Reject
+from synth_llm.row import canonical
+
+Message = dict[str, str]
+"""`{"role": "system" | "user" | "assistant", "content": text}`."""
+
+Schema = dict[str, Any]
+"""A JSON Schema; `{"enum": [words]}` at the top level means one of these words as plain text."""
+
+BAD_REQUEST = frozenset({400, 413, 422})
+"""Statuses that are final for one request, and no reason to stop the run."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A logical request, before it is adapted to an engine. Everything in it is part of its key."""
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: dict[str, Any]
+    """`temperature`, `max_tokens` and whatever else the recipe sets (`top_p`, `stop`, passed-through parameters)."""
+    revision: str = ""
+    schema: Schema | None = None
+    draw: tuple[int | str, ...] | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical JSON that the key is the hash of."""
+        return canonical(
+            {
+                "model": self.model,
+                "revision": self.revision,
+                "messages": self.messages,
+                "sampling": self.sampling,
+                "schema": self.schema,
+                "draw": self.draw,
+            }
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """64 hex digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def seed(self) -> int:
+        """The sampling seed sent to the engine, in [0, 2**31)."""
+        return int(self.key[:8], 16) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the body exactly as the server sent it, and its HTTP status (200 for engines in process)."""
+
+    body: bytes
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer as read: its text, why it ended (`stop`, `length`, ...), tokens used, the model that reported it."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+    model: str
+
+
+class Model(Protocol):
+    """An engine. Batch engines gather inside."""
+
+    name: str
+    """What the key calls the model."""
+    revision: str
+    """The hash of local weights, else what the recipe says."""
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer one request. Raises FatalError or Passing; a refusal of this one request is an Answer with its status."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the engine holds."""
+        ...
+
+
+def completion(answer: Answer) -> Completion:
+    """Read an answer of OpenAI's chat-completion shape. Raises Reject, with the raw body, when there is no text in it."""
+    raw = answer.body.decode("utf-8", "replace")
+    if answer.status in BAD_REQUEST:
+        raise Reject("bad request", f"HTTP {answer.status}: {error_message(raw)}", raw=raw)
+    try:
+        body = json.loads(raw)
+        choice = body["choices"][0]
+        message = choice["message"]
+        text, finish = message.get("content"), choice.get("finish_reason") or "stop"
+        refusal = message.get("refusal")
+        usage = body.get("usage") or {}
+        tokens = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+        model = str(body.get("model") or "")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Reject("unparseable", f"not a chat completion: {type(error).__name__}", raw=raw) from error
+    if refusal or finish == "content_filter":
+        raise Reject("refused", str(refusal or "stopped by the endpoint's content filter"), raw=raw)
+    if not isinstance(text, str):
+        raise Reject("unparseable", "the answer has no text", raw=raw)
+    return Completion(text.encode("utf-8", "replace").decode(), str(finish), tokens[0], tokens[1], model)
+
+
+def error_message(raw: str) -> str:
+    """The message inside an error body, or the body's beginning."""
+    try:
+        error = json.loads(raw)["error"]
+        text = error if isinstance(error, str) else error["message"]
+    except (ValueError, LookupError, TypeError):
+        text = raw
+    return " ".join(str(text).split())[:300]
+
+
+def body_of(text: str, *, model: str = "", prompt_tokens: int = 0, completion_tokens: int = 0) -> bytes:
+    """The body of a chat completion that says `text`: for engines that have no server."""
+    return json.dumps(
+        {
+            "model": model,
+            "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
+        }
+    ).encode()

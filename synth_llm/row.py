@@ -1,0 +1,54 @@
+"""Rows: their ids, their canonical form, and the random generator that belongs to each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+"""A dict of JSON values. Keys that start with `_` are ours: `_id`, `_parent`, `_lineage`."""
+
+ID, PARENT, LINEAGE = "_id", "_parent", "_lineage"
+
+
+class Verdict(NamedTuple):
+    """What a filter says of a row: keep it or not, why, and the value that the threshold was held against."""
+
+    keep: bool
+    reason: str = ""
+    value: float | None = None
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, ASCII. Raises ValueError on NaN and infinities."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(*parts: Any) -> str:
+    """20 hex digits (80 bits) of the SHA-256 of the parts' canonical JSON."""
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
+
+
+def source_id(content: Row, occurrence: int) -> str:
+    """The id of a source row without an id column: its content, and how often that content came before."""
+    return digest(public(content), occurrence)
+
+
+def child_of(parent: Row, number: int, columns: Row) -> Row:
+    """The `number`-th row (from 0) made of `parent`: its columns with `columns` over them, its own id, its lineage."""
+    child = {**parent, **columns}
+    child[ID] = digest(parent[ID], number)
+    child[PARENT] = parent[ID]
+    return child
+
+
+def public(row: Row) -> Row:
+    """The columns that are the user's: those that do not start with `_`."""
+    return {name: value for name, value in row.items() if not name.startswith("_")}
+
+
+def rng(seed: int, step: str, row_id: str) -> random.Random:
+    """The generator for what a step draws at random for one row: the same in every run and order."""
+    return random.Random(hashlib.sha256(canonical([seed, step, row_id]).encode()).digest())
