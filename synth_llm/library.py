@@ -188,29 +188,28 @@ def filter_settings(function: Filter) -> dict[str, inspect.Parameter]:
     return {p.name[:-1] if keyword.iskeyword(p.name[:-1]) else p.name: p for p in parameters}
 
 
-def check_settings(
-    function: Filter, settings: Mapping[str, Any], path: str | Path | None = None, line: int | None = None
-) -> dict[str, Any]:
-    """The keyword arguments that these settings (`column` may be among them) mean for a filter.
+def check_settings(function: Filter, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The keyword arguments that these settings mean for a filter.
 
-    Raises InputError, at `path` and `line` of the recipe, for an unknown setting, a value of another type than the
-    parameter's annotation (an int is a float, a bool is no int), or a setting that has no default and is not given.
+    Raises InputError that begins with `where`, for an unknown setting, a value of another type than the parameter's
+    annotation (an int is a float, a bool is no int), or a setting that has no default and is not given.
     """
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    known, name, arguments = filter_settings(function), function.__name__, {}
+    known = filter_settings(function)
+    arguments: dict[str, Any] = {}
     for setting, value in settings.items():
         if setting not in known:
-            raise InputError(f"filter {name} has no setting '{setting}'{nearest(setting, known)}", path, line)
+            raise InputError(f"{where}: no setting '{setting}'{nearest(setting, known)}")
         parameter = known[setting]
         wanted = Any if parameter.annotation is parameter.empty else parameter.annotation
         try:
-            config = ConfigDict(strict=True, arbitrary_types_allowed=True)
-            arguments[parameter.name] = TypeAdapter(wanted, config=config).validate_python(value)
+            adapter = TypeAdapter(wanted, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+            arguments[parameter.name] = adapter.validate_python(value)
         except ValidationError as error:
             kind = inspect.formatannotation(wanted)
-            raise InputError(f"filter {name}: setting '{setting}' wants {kind}, not {value!r}", path, line) from error
+            raise InputError(f"{where}: setting '{setting}' wants {kind}, not {value!r:.80}") from error
     for setting, parameter in known.items():
         if parameter.default is parameter.empty and parameter.name not in arguments and setting != "column":
-            raise InputError(f"filter {name} needs the setting '{setting}'", path, line)
+            raise InputError(f"{where}: the setting '{setting}' is missing")
     return arguments

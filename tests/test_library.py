@@ -170,37 +170,37 @@ def test_settings(home: Path) -> None:
     write(home / "filters/good.py", GOOD)
     good = load_filter("good", Library())
     assert list(filter_settings(good)) == ["column", "n", "share", "is", "words", "strict"]
-    assert check_settings(good, {"is": "en", "share": 1, "words": ["a"], "column": "out"}) == {
+    assert check_settings(good, {"is": "en", "share": 1, "words": ["a"], "column": "out"}, "") == {
         "is_": "en",
         "share": 1.0,
         "words": ["a"],
         "column": "out",
     }
-    assert check_settings(good, {"is": None}) == {"is_": None}
-    assert check_settings(good, {}) == {}
+    assert check_settings(good, {"is": None}, "") == {"is_": None}
+    assert check_settings(good, {}, "") == {}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shar": 1}, "r.yaml:3: filter good has no setting 'shar'; did you mean 'share'?"),
-        ({"row": 1}, "r.yaml:3: filter good has no setting 'row'"),
-        ({"n": "3"}, "r.yaml:3: filter good: setting 'n' wants int, not '3'"),
-        ({"n": True}, "r.yaml:3: filter good: setting 'n' wants int, not True"),
-        ({"n": 1.5}, "r.yaml:3: filter good: setting 'n' wants int, not 1.5"),
-        ({"is": 3}, "r.yaml:3: filter good: setting 'is' wants str | None, not 3"),
-        ({"words": "abc"}, "r.yaml:3: filter good: setting 'words' wants list[str], not 'abc'"),
-        ({"strict": "no"}, "r.yaml:3: filter good: setting 'strict' wants bool, not 'no'"),
+        ({"shar": 1}, "step 2: no setting 'shar'; did you mean 'share'?"),
+        ({"row": 1}, "step 2: no setting 'row'"),
+        ({"n": "3"}, "step 2: setting 'n' wants int, not '3'"),
+        ({"n": True}, "step 2: setting 'n' wants int, not True"),
+        ({"n": 1.5}, "step 2: setting 'n' wants int, not 1.5"),
+        ({"is": 3}, "step 2: setting 'is' wants str | None, not 3"),
+        ({"words": "abc"}, "step 2: setting 'words' wants list[str], not 'abc'"),
+        ({"strict": "no"}, "step 2: setting 'strict' wants bool, not 'no'"),
     ],
 )
 def test_wrong_settings(home: Path, settings: dict[str, object], message: str) -> None:
     write(home / "filters/good.py", GOOD)
     with pytest.raises(InputError) as error:
-        check_settings(load_filter("good", Library()), settings, "r.yaml", 3)
+        check_settings(load_filter("good", Library()), settings, "step 2")
     assert str(error.value).startswith(message)
 
 
 def test_a_setting_without_default_must_be_given(home: Path) -> None:
     write(home / "filters/needy.py", "def needy(row, column, words: list[str]): ...\n")
-    with pytest.raises(InputError, match="filter needy needs the setting 'words'"):
-        check_settings(load_filter("needy", Library()), {})
+    with pytest.raises(InputError, match="filter needy: the setting 'words' is missing"):
+        check_settings(load_filter("needy", Library()), {}, "filter needy")
