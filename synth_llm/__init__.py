@@ -1,0 +1,69 @@
+"""From a task and a handful of examples to a curated dataset: the public names, and nothing else.
+
+Each is imported when it is first used, so that `import synth_llm` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synth_llm.errors import FatalError, InputError, MissingExtra, SynthError
+    from synth_llm.execute import Result, run, run_async
+    from synth_llm.models.limit import Limits
+    from synth_llm.models.request import Answer, Request
+    from synth_llm.recipe import ModelEntry, Recipe, Target
+    from synth_llm.row import Row, Verdict
+    from synth_llm.source import Source
+    from synth_llm.steps import Chunk, Dedup, Filter, Generate, Judge, LabelCheck, Map, Sample
+
+_HOMES = {
+    "synth_llm.errors": ("FatalError", "InputError", "MissingExtra", "SynthError"),
+    "synth_llm.models.limit": ("Limits",),
+    "synth_llm.models.request": ("Answer", "Request"),
+    "synth_llm.recipe": ("ModelEntry", "Recipe", "Target"),
+    "synth_llm.row": ("Row", "Verdict"),
+    "synth_llm.execute": ("Result", "run", "run_async"),
+    "synth_llm.source": ("Source",),
+    "synth_llm.steps": ("Chunk", "Dedup", "Filter", "Generate", "Judge", "LabelCheck", "Map", "Sample"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Answer",
+    "Chunk",
+    "Dedup",
+    "FatalError",
+    "Filter",
+    "Generate",
+    "InputError",
+    "Judge",
+    "LabelCheck",
+    "Limits",
+    "Map",
+    "MissingExtra",
+    "ModelEntry",
+    "Recipe",
+    "Request",
+    "Result",
+    "Row",
+    "Sample",
+    "Source",
+    "SynthError",
+    "Target",
+    "Verdict",
+    "run",
+    "run_async",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'synth_llm' has no attribute '{name}'")
+    globals()[name] = value = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -58,6 +58,8 @@ class Reject(SynthError):
     def __init__(self, reason: str, detail: str = "", *, raw: str | None = None, value: float | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason, self.detail, self.raw, self.value = reason, detail, raw, value
+        self.lineage: list[dict[str, str]] | None = None
+        """The row's lineage with the call that led here, when a call did."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

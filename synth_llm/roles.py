@@ -5,19 +5,24 @@ Nothing marks a message in the rendered text, so no text of a row can begin or e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 
-from jinja2 import nodes
+from jinja2 import BaseLoader, Environment, nodes
+from jinja2.compiler import Frame
 from jinja2.exceptions import TemplateRuntimeError
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
 
 from synth_llm.models.request import Message
+from synth_llm.sandbox import Code, Sandbox, environment
 
 ROLES = ("system", "user", "assistant")
+
+_FILTER = "message "
 
 
 @dataclass
@@ -32,33 +37,42 @@ messages: ContextVar[Messages] = ContextVar("messages")
 """Where role tags put what they hold. Set by whoever renders."""
 
 
+def prompt_environment(loader: BaseLoader) -> Sandbox:
+    """The sandbox with role tags."""
+    env = environment(loader)
+    env.code_generator_class = _Code
+    env.add_extension(Roles)
+    return env
+
+
 class Roles(Extension):
-    """The tags, and a newline rule: a line that holds nothing but one tag leaves no empty line behind."""
+    """The tags, and a newline rule: a line that holds nothing but one tag leaves no empty line behind.
+
+    A tag is a filter block (cheaper than a call block), whose filter has a name that no template can write.
+    """
 
     tags = set(ROLES)  # noqa: RUF012
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.filters |= {_FILTER + role: partial(_say, role) for role in ROLES}
 
     def parse(self, parser: Parser) -> nodes.Node:
         """Read a tag and what it holds."""
         token = next(parser.stream)
         body = parser.parse_statements((f"name:end{token.value}",), drop_needle=True)
         for node in body:
-            if any(is_message(inner) for inner in (node, *node.find_all(nodes.CallBlock))):
+            if any(is_message(inner) for inner in (node, *node.find_all(nodes.FilterBlock))):
                 parser.fail(f"a message inside {{% {token.value} %}}", token.lineno)
-        call = self.call_method("_say", [nodes.Const(token.value)], lineno=token.lineno)
-        return nodes.CallBlock(call, [], [], body).set_lineno(token.lineno)
+        call = nodes.Filter(None, _FILTER + token.value, [], [], None, None, lineno=token.lineno)
+        return nodes.FilterBlock(body, call, lineno=token.lineno)
 
-    def _say(self, role: str, caller: Callable[[], str]) -> str:
+    def begin(self) -> None:
+        """A message begins. Raises TemplateRuntimeError inside another: a macro or block can hide that from `parse`."""
         into = messages.get()
         if into.open:
-            raise TemplateRuntimeError(f"a message inside another: {role}")
+            raise TemplateRuntimeError("a message inside another")
         into.open = True
-        try:
-            content = caller().strip()
-        finally:
-            into.open = False
-        if content or role != "system":
-            into.said.append({"role": role, "content": content})
-        return ""
 
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
         """Drop the newline after a tag that stands alone on its line (an include does not: it prints)."""
@@ -78,17 +92,34 @@ class Roles(Extension):
             yield token
 
 
+class _Code(Code):
+    """Marks the beginning of messages."""
+
+    def visit_FilterBlock(self, node: nodes.FilterBlock, frame: Frame) -> None:
+        if is_message(node):
+            self.writeline(f"environment.extensions[{Roles.identifier!r}].begin()", node)
+        super().visit_FilterBlock(node, frame)
+
+
+def _say(role: str, content: str) -> str:
+    """A message ends. Its text goes where messages are collected, and nothing stays in its place."""
+    into = messages.get()
+    into.open = False
+    content = content.strip()
+    if content or role != "system":
+        into.said.append({"role": role, "content": content})
+    return ""
+
+
 def is_message(node: nodes.Node) -> bool:
     """Whether a node is one of the role tags."""
-    return isinstance(node, nodes.CallBlock) and isinstance(node.call.node, nodes.ExtensionAttribute)
+    return isinstance(node, nodes.FilterBlock) and node.filter.name.startswith(_FILTER)
 
 
 def role_of(node: nodes.Node) -> str:
     """The role of a node that is a role tag."""
-    assert isinstance(node, nodes.CallBlock)
-    role = node.call.args[0]
-    assert isinstance(role, nodes.Const)
-    return str(role.value)
+    assert isinstance(node, nodes.FilterBlock)
+    return node.filter.name.removeprefix(_FILTER)
 
 
 def wrong_order(roles: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
@@ -36,11 +37,15 @@ def source_id(content: Row, occurrence: int) -> str:
     return digest(public(content), occurrence)
 
 
-def child_of(parent: Row, number: int, columns: Row) -> Row:
-    """The `number`-th row (from 0) made of `parent`: its columns with `columns` over them, its own id, its lineage."""
+def child_of(parent: Row, number: Sequence[int], columns: Row, lineage: list[dict[str, str]] | None = None) -> Row:
+    """A row made of `parent`: its columns with `columns` over them, and its own id, from the parent's and its number.
+
+    The number is `(sample,)` or `(sample, record)`, so that one sample's failure never renumbers another's rows.
+    """
     child = {**parent, **columns}
-    child[ID] = digest(parent[ID], number)
+    child[ID] = digest(parent[ID], *number)
     child[PARENT] = parent[ID]
+    child[LINEAGE] = parent[LINEAGE] if lineage is None else lineage
     return child
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from jinja2 import BaseLoader, StrictUndefined, Undefined, nodes, pass_environment
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
-from jinja2.ext import Extension
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -68,11 +67,10 @@ budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
 """The budget of the rendering in progress; None outside of one (expressions cannot loop)."""
 
 
-def environment(loader: BaseLoader | None = None, extensions: Sequence[type[Extension]] = ()) -> Sandbox:
+def environment(loader: BaseLoader | None = None) -> Sandbox:
     """A new environment. It holds no state of a rendering, so one can serve many at a time."""
     env = Sandbox(
         loader=loader,
-        extensions=extensions,
         undefined=StrictUndefined,
         finalize=_printed,
         autoescape=False,
@@ -98,16 +96,18 @@ def as_text(value: Any) -> str:
     return _tojson(value)
 
 
-class _Code(CodeGenerator):
+class Code(CodeGenerator):
     """Generates code that counts the turns of loops, and joins (`~`) texts as they would be printed."""
 
     def visit_For(self, node: nodes.For, frame: Frame) -> None:
+        """Count the turns (a recursive loop's turns are calls, counted anyway)."""
         if not node.recursive:
             counted = nodes.Call(nodes.EnvironmentAttribute("counted"), [node.iter], [], None, None)
             node.iter = counted.set_lineno(node.lineno).set_environment(self.environment)
         super().visit_For(node, frame)
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        """Join in a function of ours."""
         self.write("environment.joined((")
         for part in node.nodes:
             self.visit(part, frame)
@@ -119,7 +119,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's immutable sandbox, with bounds, and with a row's columns before Python's methods."""
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
-    code_generator_class = _Code
+    code_generator_class = Code
 
     def join_path(self, template: str, parent: str) -> str:
         """A file that is included or extended is named with or without its suffix."""

@@ -13,8 +13,8 @@ from jinja2 import BaseLoader, Environment, TemplateSyntaxError, nodes
 from synth_llm.errors import InputError, nearest
 from synth_llm.library import Library
 from synth_llm.needs import Needs, apart, bound, bound_on_top, calls_super, own_needs
-from synth_llm.roles import Roles, is_message, role_of, wrong_order
-from synth_llm.sandbox import Sandbox, environment
+from synth_llm.roles import is_message, prompt_environment, role_of, wrong_order
+from synth_llm.sandbox import Sandbox
 from synth_llm.strict_yaml import read_text
 
 _HEAD = re.compile(r"---[ \t]*\n(?P<yaml>(?:.*\n)*?)---[ \t]*(?:\n|\Z)")
@@ -55,7 +55,7 @@ class Parts(BaseLoader):
         self.library = library
         self.name = plain(name)
         self.files: dict[str, Part] = {}
-        self.env = environment(self, (Roles,))
+        self.env = prompt_environment(self)
         self._add(self.name, ())
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
@@ -210,10 +210,10 @@ def _loose_texts(node: nodes.Node) -> Iterator[nodes.TemplateData]:
     """Text that goes to no message."""
     if isinstance(node, nodes.TemplateData):
         yield node
-    elif not isinstance(node, nodes.CallBlock | nodes.Macro | nodes.AssignBlock):
+    elif not is_message(node) and not isinstance(node, nodes.CallBlock | nodes.Macro | nodes.AssignBlock):
         for child in node.iter_child_nodes():
             yield from _loose_texts(child)
 
 
 def _has_messages(part: Part) -> bool:
-    return any(is_message(node) for piece in part.pieces for node in piece.find_all(nodes.CallBlock))
+    return any(is_message(node) for piece in part.pieces for node in piece.find_all(nodes.FilterBlock))

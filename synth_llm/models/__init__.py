@@ -1,0 +1,98 @@
+"""The engines, by the name under which recipes know them, and how each is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth_llm.errors import InputError
+from synth_llm.models.request import Model
+
+if TYPE_CHECKING:
+    from synth_llm.recipe import ModelEntry
+
+
+def _local(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.models.local import Local
+    from synth_llm.models.weights import locate
+
+    return Local(locate(_weights(entry, base)), slots=entry.concurrency, context=entry.context, threads=entry.threads)
+
+
+def _openai(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.models.openai import URL, OpenAI
+
+    assert entry.model is not None
+    return OpenAI(
+        entry.model,
+        url=entry.url or URL,
+        key_env=entry.key_env,
+        headers=entry.headers,
+        timeout=entry.timeout,
+        revision=entry.revision,
+    )
+
+
+def _function(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.models.function import Function
+
+    assert entry.function is not None
+    return Function(entry.function, entry.model or "function", entry.revision)
+
+
+def _replay(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.models.replay import Replay
+    from synth_llm.source import resolve
+
+    return Replay(resolve(entry.model or "", base), entry.model or "", entry.revision)
+
+
+ENGINES: dict[str, Callable[[ModelEntry, Path], Model]] = {
+    "function": _function,
+    "local": _local,
+    "openai": _openai,
+    "replay": _replay,
+}
+"""What opens an engine for an entry of a recipe in folder `base`; called when its first request is really sent."""
+
+SLOTS = {"local": 8}
+"""Requests in flight where the recipe does not say; 16 for other engines."""
+
+
+def slots(entry: ModelEntry) -> int:
+    """How many requests may be in flight at once."""
+    return entry.concurrency or SLOTS.get(entry.engine, 16)
+
+
+def identity(entry: ModelEntry, base: Path) -> tuple[str, str]:
+    """The model's name and revision as keys know them. Needs no engine, so that a replay needs no weights."""
+    if entry.engine == "local":
+        from synth_llm.models.weights import revision_of
+
+        return "", revision_of(_weights(entry, base))
+    if entry.engine == "function":
+        return entry.model or "function", entry.revision
+    return entry.model or "", entry.revision
+
+
+def address(entry: ModelEntry, base: Path) -> tuple[object, ...]:
+    """What two entries share when they share an engine: loaded once, with one set of slots."""
+    if entry.engine == "local":
+        return ("local", _weights(entry, base), entry.context, entry.threads)
+    if entry.engine == "openai":
+        return ("openai", entry.url, entry.model, entry.key_env, entry.revision)
+    return (entry.engine, entry.model, id(entry.function))
+
+
+def _weights(entry: ModelEntry, base: Path) -> str:
+    """A model's name, or the path of its weights."""
+    from synth_llm.models.weights import DEFAULT
+
+    name = entry.model or DEFAULT
+    if not name.endswith(".gguf") or ("/" in name and not (base / name).exists() and not Path(name).exists()):
+        return name
+    for place in (base, Path.cwd()):
+        if (place / name).exists():
+            return str((place / name).resolve())
+    raise InputError(f"no weights at {name}")

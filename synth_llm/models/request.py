@@ -105,8 +105,7 @@ def completion(answer: Answer) -> Completion:
         message = choice["message"]
         text, finish = message.get("content"), choice.get("finish_reason") or "stop"
         refusal = message.get("refusal")
-        usage = body.get("usage") or {}
-        tokens = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+        tokens = tokens_used(body)
         model = str(body.get("model") or "")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Reject("unparseable", f"not a chat completion: {type(error).__name__}", raw=raw) from error
@@ -115,6 +114,15 @@ def completion(answer: Answer) -> Completion:
     if not isinstance(text, str):
         raise Reject("unparseable", "the answer has no text", raw=raw)
     return Completion(text.encode("utf-8", "replace").decode(), str(finish), tokens[0], tokens[1], model)
+
+
+def tokens_used(body: Any) -> tuple[int, int]:
+    """Prompt and answer tokens that a body reports; zeros where it does not."""
+    usage = body.get("usage") if isinstance(body, dict) else None
+    if not isinstance(usage, dict):
+        return 0, 0
+    prompt, answer = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    return (prompt if isinstance(prompt, int) else 0), (answer if isinstance(answer, int) else 0)
 
 
 def error_message(raw: str) -> str:

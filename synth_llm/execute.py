@@ -1,0 +1,513 @@
+"""The executor: a recipe, its rows, its seed and its journal become kept and rejected rows."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import platform
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth_llm import output
+from synth_llm.candidates import Candidates
+from synth_llm.errors import FatalError, InputError, Reject
+from synth_llm.journal import Journal
+from synth_llm.models import ENGINES, address, identity, slots
+from synth_llm.models.call import Caller, Endpoint
+from synth_llm.models.limit import Budget, Limits, Slots, Spent
+from synth_llm.plan import Plan, PlannedStep, plan
+from synth_llm.recipe import Recipe, RecipeFile, load_recipe
+from synth_llm.rounds import Rounds
+from synth_llm.row import ID, Row
+from synth_llm.segment import Segment, Stage, Tally
+from synth_llm.spool import Ordinal, Spool, ordinal
+from synth_llm.steps.context import Context
+from synth_llm.steps.step import Rejected
+
+if TYPE_CHECKING:
+    import datasets
+
+INTERRUPTED = "interrupted; run again to go on"
+
+
+@dataclass
+class Result:
+    """What a run produced."""
+
+    path: Path
+    complete: bool
+    why: str
+    """Why it is not complete, or empty."""
+    manifest: dict[str, Any]
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """The manifest's counts: candidates, kept, rejected, unfinished."""
+        counts: dict[str, Any] = self.manifest["counts"]
+        return counts
+
+    @cached_property
+    def kept(self) -> datasets.Dataset:
+        """The kept rows."""
+        return self._read(output.KEPT)
+
+    @cached_property
+    def rejected(self) -> datasets.Dataset:
+        """The rejected rows: step, reason, detail, value, raw, row (JSON text)."""
+        return self._read(output.REJECTED)
+
+    def _read(self, name: str) -> datasets.Dataset:
+        import datasets
+        import pyarrow.parquet as pq
+
+        return datasets.Dataset(pq.read_table(self.path / name))
+
+
+@dataclass
+class State:
+    """What a run has done so far, for whoever shows it."""
+
+    tallies: list[Tally]
+    callers: dict[str, Caller]
+    budget: Budget
+    target: int | None
+    candidates: int = 0
+    accepted: int = 0
+    round: int = 0
+    taken_up: int = 0
+    """Candidates of this round that entered the first step."""
+    round_size: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    notices: list[str] = field(default_factory=list)
+
+
+Watch = Callable[[State], Any]
+"""Makes a context manager that shows the state while the run works."""
+
+
+def run(
+    recipe: Recipe | str | Path,
+    *,
+    out: str | Path | None = None,
+    limits: Limits | None = None,
+    journals: Sequence[str | Path] = (),
+    retry: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> Result:
+    """Run a recipe, or finish an earlier run of it: what the run folder's journal holds is never asked again.
+
+    `out` is the run folder, `runs/<recipe>` by default; `limits` replace the recipe's; `journals` are further journals
+    to read answers from; rows rejected for a reason in `retry` are asked again; `sets` and `models` override a recipe
+    file's settings (`target.rows=100`, `writer=openai:gpt-5-mini`).
+
+    Raises InputError before any call when something cannot run, FatalError when the run cannot go on.
+    """
+    return asyncio.run(
+        run_async(recipe, out=out, limits=limits, journals=journals, retry=retry, sets=sets, models=models, watch=watch)
+    )
+
+
+async def run_async(
+    recipe: Recipe | str | Path,
+    *,
+    out: str | Path | None = None,
+    limits: Limits | None = None,
+    journals: Sequence[str | Path] = (),
+    retry: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> Result:
+    """`run`, inside a running event loop."""
+    ready, file = prepare(recipe, sets, models)
+    folder = Path(out) if out is not None else Path("runs") / ready.recipe.name
+    with ExitStack() as stack:
+        _claim(folder, stack)
+        job = Run(ready, folder, limits or ready.recipe.limits, journals, frozenset(retry), stack)
+        return await job.finish(file, watch)
+
+
+def prepare(
+    recipe: Recipe | str | Path, sets: Sequence[str] = (), models: Sequence[str] = ()
+) -> tuple[Plan, RecipeFile | None]:
+    """Load and check a recipe. Raises InputError."""
+    if isinstance(recipe, Recipe):
+        if sets or models:
+            raise InputError("overrides are for recipe files; change the Recipe object")
+        return plan(recipe, Path.cwd()), None
+    loaded, file = load_recipe(Path(recipe), sets, models)
+    return plan(loaded, file.base, file.error), file
+
+
+def _claim(folder: Path, stack: ExitStack) -> None:
+    """Make the run folder and lock it for this process."""
+    import filelock
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock", timeout=0)
+        stack.enter_context(lock)
+    except filelock.Timeout:
+        raise InputError(f"{folder}: another process is running here; wait for it, or give another --out") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be the run folder: {error.strerror}") from None
+
+
+class Run:
+    """One invocation on one run folder."""
+
+    def __init__(
+        self,
+        ready: Plan,
+        folder: Path,
+        limits: Limits,
+        journals: Sequence[str | Path],
+        retry: frozenset[str],
+        stack: ExitStack,
+    ) -> None:
+        self.plan, self.recipe, self.folder, self.limits = ready, ready.recipe, folder, limits
+        self.notices: list[str] = []
+        self.spool = Spool(folder / ".spool.sqlite")
+        stack.callback(self.spool.close)
+        per = self.recipe.target.per if self.recipe.target else None
+        self.candidates = Candidates(self.recipe.source, ready.use.base, self.spool, per)
+        self.journal = Journal.open(folder / output.JOURNAL, on_notice=self.notices.append)
+        stack.callback(self.journal.close)
+        self.others = [
+            Journal.open(_journal_file(Path(path)), read_only=True, on_notice=self.notices.append) for path in journals
+        ]
+        for other in self.others:
+            stack.callback(other.close)
+        spent = self.journal.spent()
+        before = Spent(spent.requests, spent.prompt_tokens + spent.completion_tokens, spent.dollars, spent.seconds)
+        self.budget = Budget(limits, before)
+        self.endpoints: dict[tuple[object, ...], Endpoint] = {}
+        callers = {name: self._caller(name) for name in self.recipe.models}
+        tallies = [Tally(step.title) for step in ready.steps]
+        if self.recipe.target:
+            tallies.append(Tally("target"))
+        target = self.recipe.target.rows if self.recipe.target else None
+        self.state = State(tallies, callers, self.budget, target, notices=self.notices)
+        self.round_start: Ordinal = b""
+        self.cut_short = ""
+        self.blocks = self._blocks(retry)
+
+    # Preparing
+
+    def _caller(self, name: str) -> Caller:
+        entry, base = self.recipe.models[name], self.plan.use.base
+        where = address(entry, base)
+        if where not in self.endpoints:
+            self.endpoints[where] = Endpoint(lambda: ENGINES[entry.engine](entry, base), Slots(slots(entry)))
+        model, revision = identity(entry, base)
+        return Caller(
+            name,
+            model,
+            revision,
+            entry.sampling,
+            self.endpoints[where],
+            self.journal,
+            self.others,
+            self.budget,
+            {},
+            seed=self.recipe.seed,
+            retries=entry.retries,
+            price=(entry.price.input, entry.price.output) if entry.price else (0.0, 0.0),
+        )
+
+    def _blocks(self, retry: frozenset[str]) -> list[list[Stage]]:
+        """The steps, cut: each block is row steps, or one dataset step."""
+        blocks: list[list[Stage]] = [[]]
+        for number, (step, tally) in enumerate(zip(self.plan.steps, self.state.tallies, strict=False)):
+            context = Context(
+                step.title,
+                number,
+                self.plan.use,
+                self.state.callers,
+                retry,
+                self._accepted_view(step, len(blocks)),
+            )
+            stage = Stage(step.step, context, tally)
+            if step.is_barrier:
+                blocks += [[stage], []]
+            else:
+                blocks[-1].append(stage)
+        return blocks
+
+    def _accepted_view(self, step: PlannedStep, block: int) -> Callable[[], Iterable[Row]]:
+        """Accepted rows of earlier rounds: at the end of the run, or as they left a dataset step."""
+        if step.is_barrier:
+            return lambda: (row for _, row in self.spool.rows(block, accepted=True))
+        return lambda: (row for _, row in self.spool.rows(self.last, accepted=True))
+
+    @property
+    def last(self) -> int:
+        """The stage of rows that left the last block. Rows that leave block i are at stage i."""
+        return len(self.blocks) - 1
+
+    # Running
+
+    async def finish(self, file: RecipeFile | None, watch: Watch | None) -> Result:
+        """Run to the end and write the run folder."""
+        stop = self._on_interrupt()
+        try:
+            with watch(self.state) if watch else ExitStack():
+                why = await self._all_rounds()
+                if self.state.target is None:
+                    self.spool.accept_all(self.last)
+        finally:
+            stop()
+            self.journal.spend(seconds=self.budget.seconds)
+            for endpoint in self.endpoints.values():
+                if endpoint.engine is not None:
+                    await endpoint.engine.close()
+        return self._write(file, why)
+
+    def _on_interrupt(self) -> Callable[[], None]:
+        """Ctrl-C lets nothing more be asked and waits for what is in flight; twice stops at once."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def interrupt() -> None:
+            if self.budget.stop == INTERRUPTED and task is not None:
+                task.cancel()
+            self.budget.stop = ""
+            self.budget.halt(INTERRUPTED)
+            self.notices.append("stopping: waiting for the answers in flight; press Ctrl-C again to stop at once")
+
+        try:
+            loop.add_signal_handler(signal.SIGINT, interrupt)
+        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not on this system
+            return lambda: None
+
+        def restore() -> None:
+            loop.remove_signal_handler(signal.SIGINT)
+
+        return restore
+
+    async def _all_rounds(self) -> str:
+        """Rounds until the target is met or cannot be; returns why the run is incomplete, or nothing."""
+        target, cells = self.recipe.target, self.candidates.cells
+        queues = {cell: self.candidates.queue(cell, once=target is None) for cell in cells}
+        rounds = Rounds(target.rows, cells, target.per, self.plan.expected, target.round) if target else None
+        while True:
+            sizes = rounds.sizes() if rounds else dict.fromkeys(cells, -1)
+            taken = await self._round(queues, sizes)
+            accepted = self._accept(rounds) if rounds else Counter[str]()
+            why = self.budget.stop or self.cut_short or self._unavailable
+            if why or rounds is None:
+                return why
+            for cell, size in sizes.items():
+                rounds.note(cell, taken[cell], accepted[cell], asked_for=size)
+            verdict = rounds.verdict()
+            if verdict is not None:
+                return verdict
+
+    @property
+    def _unavailable(self) -> str:
+        """Why the run is incomplete, when rows failed for a reason that may pass."""
+        count = sum(tally.rejected["unavailable"] for tally in self.state.tallies)
+        return f"{count} rows got no answer from their endpoint; run again to ask for them" if count else ""
+
+    async def _round(self, queues: dict[str, Iterator[Any]], sizes: dict[str, int]) -> Counter[str]:
+        """Take up candidates and carry them through all blocks; returns how many of each cell."""
+        state, taken = self.state, Counter[str]()
+        state.round += 1
+        state.taken_up, state.round_size = 0, max(0, sum(sizes.values())) or self.candidates.size
+        self.round_start = ordinal(state.candidates)
+        for block in self.blocks:
+            for stage in block:
+                stage.context.new_round()
+        rows: Iterator[tuple[Ordinal, Row]] = self._take(queues, sizes, taken)
+        for number, block in enumerate(self.blocks):
+            if block and hasattr(block[0].step, "split"):
+                await asyncio.to_thread(self._barrier, number, block[0])
+            else:
+                segment = Segment(
+                    block,
+                    self._workers,
+                    lambda at, row, number=number: self._leave(number, at, row),  # type: ignore[misc]
+                    self.spool.reject,
+                    self.budget.halt,
+                )
+                await segment.run(rows if number == 0 else self.spool.rows(number - 1, self.round_start))
+        return taken
+
+    def _take(
+        self, queues: dict[str, Iterator[Any]], sizes: dict[str, int], taken: Counter[str]
+    ) -> Iterator[tuple[Ordinal, Row]]:
+        """The round's candidates in the order of the source, numbered on from the last round."""
+
+        def cell_rows(cell: str, size: int) -> Iterator[tuple[tuple[int, int], str, Row]]:
+            while size != taken[cell] and (item := next(queues[cell], None)) is not None:
+                taken[cell] += 1
+                yield item[0], cell, item[1]
+
+        for _, _, row in heapq.merge(
+            *(cell_rows(cell, size) for cell, size in sizes.items()), key=lambda item: item[0]
+        ):
+            most = self.limits.candidates
+            if most is not None and self.state.candidates >= most:
+                self.cut_short = f"limit reached: candidates {most}; raise limits.candidates to go on"
+                return
+            self.state.candidates += 1
+            self.state.taken_up += 1
+            yield ordinal(self.state.candidates - 1), row
+
+    def _leave(self, number: int, at: Ordinal, row: Row) -> None:
+        self.spool.put(number, at, row)
+        if number == self.last and self.state.target is None:
+            self.state.accepted += 1
+
+    def _barrier(self, number: int, stage: Stage) -> None:
+        """Let a dataset step split the round's rows; every row must come out once."""
+        tally, places = stage.tally, []
+
+        def rows() -> Iterator[Row]:
+            for at, row in self.spool.rows(number - 1, self.round_start):
+                tally.entered += 1
+                places.append((at, row[ID]))
+                yield row
+
+        done = 0
+        for item in stage.step.split(rows(), stage.context):  # type: ignore[attr-defined]
+            row = item.row if isinstance(item, Rejected) else item
+            if done >= len(places) or places[done][1] != row[ID]:
+                raise FatalError(f"step {tally.step}: rows came out in another order than they went in; a step's bug")
+            at = places[done][0]
+            done += 1
+            if isinstance(item, Rejected):
+                tally.rejected[item.reject.reason] += 1
+                self.spool.reject(at, tally.step, item.reject, row)
+            else:
+                tally.left += 1
+                self._leave(number, at, row)
+        if done != len(places):
+            raise FatalError(f"step {tally.step}: {len(places) - done} rows did not come out; a step's bug")
+        self.spool.remove(number - 1, self.round_start)
+
+    def _accept(self, rounds: Rounds) -> Counter[str]:
+        """Accept the round's rows up to the target, in candidate order; returns how many by cell."""
+        tally = self.state.tallies[-1]
+        accepted, ordinals, surplus = Counter[str](), [], []
+        for at, row in self.spool.rows(self.last, self.round_start):
+            tally.entered += 1
+            name = self.candidates.cell(row)
+            cell = rounds.cells.get(name)
+            if cell is not None and accepted[name] < cell.missing:
+                accepted[name] += 1
+                ordinals.append(at)
+            else:
+                surplus.append(at)
+                detail = f"{cell.label} has its {cell.want}" if cell else f"{name} is no value of the source"
+                self.spool.reject(at, tally.step, Reject("over target", detail), row)
+        self.spool.accept(self.last, ordinals, range(1, self.last, 2))
+        for at in surplus:
+            self.spool.remove(self.last, at, at)
+        tally.left += len(ordinals)
+        if surplus:
+            tally.rejected["over target"] += len(surplus)
+        self.state.accepted += len(ordinals)
+        return accepted
+
+    @property
+    def _workers(self) -> int:
+        """Rows in flight: enough that every slot is busy while other rows wait for theirs."""
+        return max(16, 2 * sum(endpoint.slots.size for endpoint in self.endpoints.values()))
+
+    # Writing
+
+    def kept(self) -> Iterator[Row]:
+        """Accepted rows, in candidate order."""
+        return (row for _, row in self.spool.rows(self.last, accepted=True))
+
+    def _write(self, file: RecipeFile | None, why: str) -> Result:
+        """Write the run folder."""
+        folder, manifest = self.folder, self._manifest(why)
+        output.write_kept(folder / output.KEPT, self.kept, self.plan.columns)
+        output.write_rejected(folder / output.REJECTED, self.spool.rejected())
+        output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.recipe))
+        output.write_text(folder / output.CARD, output.card(manifest))
+        output.write_manifest(folder, manifest)
+        return Result(folder, not why, why, manifest)
+
+    def _manifest(self, why: str) -> dict[str, Any]:
+        state, use = self.state, self.plan.use
+        rejected = sum((tally.rejected for tally in state.tallies), Counter[str]())
+        models = {name: self._model_facts(name) for name in self.recipe.models}
+        return {
+            "name": self.recipe.name,
+            "about": self.recipe.about,
+            "complete": not why,
+            "why": why,
+            "counts": {
+                "candidates": state.candidates,
+                "rounds": state.round,
+                "kept": state.accepted,
+                "rejected": rejected.total(),
+                "unfinished": sum(tally.unfinished for tally in state.tallies),
+            },
+            "rejected_by_reason": dict(sorted(rejected.items())),
+            "funnel": [{**asdict(tally), "rejected": dict(sorted(tally.rejected.items()))} for tally in state.tallies],
+            "models": models,
+            "spent": {"this run": self._spent_here(), "all runs": self.journal.spent()._asdict()},
+            "versions": _versions(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
+            "prompts": {name: prompt.sha256 for name, prompt in sorted(use.prompts.items())},
+            "filters": {name: output.file_hash(use.library.find("filters", name)) for name in sorted(use.filters)},
+            "notices": self.notices,
+        }
+
+    def _model_facts(self, name: str) -> dict[str, Any]:
+        """What the manifest says of one model, with a notice when the server reports another one than before."""
+        caller, entry = self.state.callers[name], self.recipe.models[name]
+        before = output.read_manifest(self.folder).get("models", {}).get(name, {}).get("reported", {})
+        now = set(caller.usage.reported)
+        if before and now and now - set(before):
+            self.notices.append(
+                f"model {name}: the server reports {', '.join(sorted(now))}; before, {', '.join(before)}"
+            )
+        reported = Counter(before) + Counter(caller.usage.reported)
+        facts = asdict(caller.usage) | {"reported": dict(sorted(reported.items()))}
+        return {"engine": entry.engine, "model": entry.model, "revision": caller.revision, **facts}
+
+    def _spent_here(self) -> dict[str, float]:
+        usages = [caller.usage for caller in self.state.callers.values()]
+        return {
+            "requests": sum(usage.sent for usage in usages),
+            "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
+            "completion_tokens": sum(usage.completion_tokens for usage in usages),
+            "dollars": round(sum(usage.dollars for usage in usages), 6),
+            "seconds": round(self.budget.seconds, 3),
+        }
+
+
+def _journal_file(path: Path) -> Path:
+    """A journal's file, given itself or its run folder."""
+    return path / output.JOURNAL if path.is_dir() else path
+
+
+def _yaml(recipe: Recipe) -> str:
+    import yaml
+
+    value = recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("synth-llm", "datasets", "jinja2", "jsonschema", "pyarrow", "pydantic", "xllamacpp", "datasketch")
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -1,0 +1,139 @@
+"""How much may be asked: slots in flight with priority, and the budget over all invocations of a run folder."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from synth_llm.errors import Stopped
+
+Priority = int
+"""Minus the step's number: the deepest step goes first, and among equals who came first."""
+
+
+class Limits(BaseModel):
+    """Hard limits, over all invocations of a run folder. What is not given is not limited."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    requests: int | None = Field(default=None, ge=0)
+    """Requests sent, retries included."""
+    tokens: int | None = Field(default=None, ge=0)
+    """Prompt and answer tokens. A request reserves its prompt's bytes and its `max_tokens` before it is sent."""
+    dollars: float | None = Field(default=None, ge=0)
+    """By the `price` of each model."""
+    seconds: float | None = Field(default=None, ge=0)
+    """Time spent running."""
+    candidates: int | None = Field(default=None, ge=0)
+    """Source rows taken up."""
+
+
+class Slots:
+    """At most `size` requests in flight; the waiting ones are let in by priority."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.used = size, 0
+        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    async def acquire(self, priority: Priority) -> None:
+        """Wait for a slot."""
+        if self.used < self.size and not self._waiting:
+            self.used += 1
+            return
+        self._count += 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, self._count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give the slot to the first in the queue, if any."""
+        while self._waiting:
+            turn = heapq.heappop(self._waiting)[2]
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.used -= 1
+
+
+@dataclass
+class Spent:
+    """What was used: over all invocations, or reserved by one request."""
+
+    requests: int = 0
+    tokens: int = 0
+    dollars: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, other: Spent, sign: int = 1) -> None:
+        """Add what another one counts (`sign=-1`: take it off)."""
+        self.requests += sign * other.requests
+        self.tokens += sign * other.tokens
+        self.dollars += sign * other.dollars
+
+
+@dataclass
+class Budget:
+    """Lets a request through only when all limits hold even if it uses everything it reserved."""
+
+    limits: Limits
+    spent: Spent
+    """Earlier invocations and this one's finished requests."""
+    reserved: Spent = field(default_factory=Spent)
+    stop: str = ""
+    """Why nothing more may be asked; empty while asking goes on."""
+    started: float = field(default_factory=time.monotonic)
+    _freed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reserve(self, want: Spent) -> None:
+        """Reserve, waiting while what is in flight may still free enough. Raises Stopped when it cannot."""
+        while True:
+            if self.stop:
+                raise Stopped(self.stop)
+            short = self._short(want)
+            if not short:
+                self.reserved.add(want)
+                return
+            if not self.reserved.requests or short == "seconds":
+                self.halt(f"limit reached: {short} {getattr(self.limits, short):g}; raise limits.{short} to go on")
+                raise Stopped(self.stop)
+            self._freed.clear()
+            await self._freed.wait()
+
+    def settle(self, want: Spent, used: Spent) -> None:
+        """Replace a reservation by what was really used."""
+        self.reserved.add(want, -1)
+        self.spent.add(used)
+        self._freed.set()
+
+    def halt(self, why: str) -> None:
+        """Let nothing more be asked in this invocation."""
+        self.stop = self.stop or why
+        self._freed.set()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this invocation."""
+        return time.monotonic() - self.started
+
+    def _short(self, want: Spent) -> str:
+        """The name of the first limit that `want` would break, or nothing."""
+        limits, spent, reserved = self.limits, self.spent, self.reserved
+        if limits.requests is not None and spent.requests + reserved.requests + want.requests > limits.requests:
+            return "requests"
+        if limits.tokens is not None and spent.tokens + reserved.tokens + want.tokens > limits.tokens:
+            return "tokens"
+        if limits.dollars is not None and spent.dollars + reserved.dollars + want.dollars > limits.dollars + 1e-12:
+            return "dollars"
+        if limits.seconds is not None and spent.seconds + self.seconds > limits.seconds:
+            return "seconds"
+        return ""

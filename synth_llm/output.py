@@ -1,0 +1,258 @@
+"""The run folder: kept and rejected rows as Parquet, manifest and dataset card. A reader never sees half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth_llm.row import ID, LINEAGE, PARENT, Row
+from synth_llm.spool import RejectedRow, dumps
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEPT, REJECTED, MANIFEST, JOURNAL, RECIPE, CARD = (
+    "kept.parquet",
+    "rejected.parquet",
+    "manifest.json",
+    "journal.sqlite",
+    "recipe.yaml",
+    "README.md",
+)
+OURS = (ID, PARENT, LINEAGE)
+GROUP = 10_000
+"""Rows in a Parquet row group."""
+
+Kind = Any
+"""A JSON type: "null", "bool", "int", "float", "string", "json" (no common type), ("list", Kind), ("struct", {name: Kind})."""
+
+
+def write_kept(path: Path, rows: Callable[[], Iterable[Row]], columns: Sequence[str]) -> None:
+    """Write kept rows; `columns` are those there would be if there were no rows. `rows` is gone through twice."""
+    kinds: dict[str, Kind] = {}
+    for row in rows():
+        for name, value in row.items():
+            kinds[name] = common(kinds.get(name, "null"), kind_of(value))
+    names = [name for name in kinds if name not in OURS] + [name for name in columns if name not in kinds]
+    types = {name: _storable(kinds.get(name, "string")) for name in names}
+    _write(
+        path,
+        _schema(types),
+        ({name: _cell(row.get(name), types.get(name)) for name in [*names, *OURS]} for row in rows()),
+    )
+
+
+def write_rejected(path: Path, rows: Iterable[RejectedRow]) -> None:
+    """Write rejected rows: step, reason, detail, value, raw, the row as JSON text, and its ids."""
+    types: dict[str, Kind] = dict.fromkeys(("step", "reason", "detail"), "string")
+    types |= {"value": "float", "raw": "string", "row": "string"}
+
+    def lines() -> Iterator[Row]:
+        for item in rows:
+            own = {name: item.row.get(name) for name in OURS}
+            row = {name: value for name, value in item.row.items() if name not in OURS}
+            yield {**item._asdict(), "row": json.dumps(row, ensure_ascii=False), **own}
+
+    _write(path, _schema(types), lines())
+
+
+def kind_of(value: Any) -> Kind:
+    """The JSON type of a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int" if -(2**63) <= value < 2**63 else "json"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, list):
+        inner: Kind = "null"
+        for item in value:
+            inner = common(inner, kind_of(item))
+        return "json" if inner == "json" else ("list", inner)
+    kinds = {name: kind_of(item) for name, item in value.items()}
+    return "json" if not kinds or "json" in kinds.values() else ("struct", kinds)
+
+
+def common(one: Kind, other: Kind) -> Kind:
+    """The type that holds values of both; `json` when there is none.
+
+    >>> common("int", "float"), common("null", "string"), common("int", "string")
+    ('float', 'string', 'json')
+    """
+    if one == other or other == "null":
+        return one
+    if one == "null":
+        return other
+    if {one, other} == {"int", "float"} if isinstance(one, str) and isinstance(other, str) else False:
+        return "float"
+    if isinstance(one, tuple) and isinstance(other, tuple) and one[0] == other[0]:
+        if one[0] == "list":
+            inner = common(one[1], other[1])
+            return "json" if inner == "json" else ("list", inner)
+        names = [*one[1], *(name for name in other[1] if name not in one[1])]
+        fields = {name: common(one[1].get(name, "null"), other[1].get(name, "null")) for name in names}
+        return "json" if "json" in fields.values() else ("struct", fields)
+    return "json"
+
+
+def _storable(kind: Kind) -> Kind:
+    """Types Parquet has: what was always null, or always an empty list, is text."""
+    if kind == "null":
+        return "string"
+    if isinstance(kind, tuple) and kind[0] == "list":
+        return ("list", _storable(kind[1]))
+    if isinstance(kind, tuple):
+        return ("struct", {name: _storable(inner) for name, inner in kind[1].items()})
+    return kind
+
+
+def _cell(value: Any, kind: Kind) -> Any:
+    return dumps(value) if kind == "json" and value is not None else value
+
+
+def _schema(types: dict[str, Kind]) -> pa.Schema:
+    import pyarrow as pa
+
+    def arrow(kind: Kind) -> Any:
+        if isinstance(kind, tuple) and kind[0] == "list":
+            return pa.list_(arrow(kind[1]))
+        if isinstance(kind, tuple):
+            return pa.struct([pa.field(name, arrow(inner)) for name, inner in kind[1].items()])
+        return {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}.get(kind, pa.string())
+
+    call = pa.struct([pa.field(name, pa.string()) for name in ("step", "row", "key")])
+    ours = [pa.field(ID, pa.string()), pa.field(PARENT, pa.string()), pa.field(LINEAGE, pa.list_(call))]
+    return pa.schema([pa.field(name, arrow(kind)) for name, kind in types.items()] + ours)
+
+
+def _write(path: Path, schema: pa.Schema, rows: Iterator[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with atomic(path) as beside, pq.ParquetWriter(beside, schema, compression="zstd") as writer:
+        group: list[Row] = []
+        for row in rows:
+            group.append(row)
+            if len(group) == GROUP:
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                group = []
+        if group:
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+class atomic:
+    """`with atomic(path) as beside`: write the file `beside`; it takes its place, on disk, when the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.beside = path, path.with_name(f".{path.name}.new")
+
+    def __enter__(self) -> Path:
+        return self.beside
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.beside.unlink(missing_ok=True)
+            return
+        with self.beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        self.beside.replace(self.path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one piece."""
+    with atomic(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, with the hashes of the two Parquet files, last of all."""
+    hashes = {name: file_hash(folder / name) for name in (KEPT, REJECTED)}
+    write_text(folder / MANIFEST, json.dumps({**manifest, "sha256": hashes}, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run folder; empty when the run has not written one yet."""
+    try:
+        value: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return value
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def card(manifest: dict[str, Any]) -> str:
+    """The dataset card: metadata by which `datasets` finds the two outputs, and what a reader needs first."""
+    counts = manifest["counts"]
+    steps = "\n".join(
+        f"| {step['step']} | {step['entered']:,} | {step['left']:,} | "
+        f"{', '.join(f'{reason} {count:,}' for reason, count in step['rejected'].items()) or '-'} |"
+        for step in manifest["funnel"]
+    )
+    models = "\n".join(
+        f"- `{name}`: {entry['engine']} {entry.get('model') or ''} {(entry.get('revision') or '')[:12]}".rstrip()
+        for name, entry in manifest["models"].items()
+    )
+    state = "complete" if manifest["complete"] else f"incomplete: {manifest['why']}"
+    return f"""---
+pretty_name: {json.dumps(manifest["name"])}
+tags:
+- synthetic
+- synth-llm
+size_categories:
+- {_size(counts["kept"])}
+configs:
+- config_name: kept
+  default: true
+  data_files:
+  - split: train
+    path: {KEPT}
+- config_name: rejected
+  data_files:
+  - split: train
+    path: {REJECTED}
+---
+
+# {manifest["name"]}
+
+{manifest["about"] or "A dataset made with synth-llm."}
+
+{counts["kept"]:,} rows kept, {counts["rejected"]:,} rejected ({state}). Made with
+[synth-llm](https://pypi.org/project/synth-llm/) {manifest["versions"]["synth-llm"]} from `{RECIPE}`;
+the raw model answers are in `{JOURNAL}`, and every figure in `{MANIFEST}`.
+
+| step | rows in | rows out | rejected |
+| --- | --- | --- | --- |
+{steps}
+
+{"Models:" if models else "No model was asked."}
+
+{models}
+
+```python
+from datasets import load_dataset
+
+kept = load_dataset("path/or/name", "kept", split="train")
+rejected = load_dataset("path/or/name", "rejected", split="train")  # step, reason, detail, row
+```
+"""
+
+
+def _size(rows: int) -> str:
+    """The Hub's size category."""
+    for limit, name in ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")):
+        if rows < limit:
+            return name
+    return "n>1M"

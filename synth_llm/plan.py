@@ -1,0 +1,108 @@
+"""Checks a recipe before any call: columns, names, files; and says how much it will ask."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from synth_llm.errors import InputError, nearest
+from synth_llm.recipe import Recipe
+from synth_llm.source import columns as source_columns
+from synth_llm.steps.context import Resources
+from synth_llm.steps.step import Columns, Step
+
+Where = Callable[[str, tuple[str | int, ...]], InputError]
+"""Makes an error about a place in a recipe: its file's line when it has a file."""
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step, its name in the funnel, and the columns after it."""
+
+    step: Step
+    title: str
+    columns: Columns
+    rows: int
+    """Rows expected to enter for one candidate, if none is rejected."""
+
+    @property
+    def is_barrier(self) -> bool:
+        """Whether it sees all rows at once."""
+        return hasattr(self.step, "split")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe that can run."""
+
+    recipe: Recipe
+    use: Resources
+    source: Columns
+    steps: list[PlannedStep]
+
+    @property
+    def expected(self) -> int:
+        """Rows one candidate becomes, if none is rejected."""
+        return math.prod(step.step.makes for step in self.steps)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Model calls for one candidate, by step, if no row is rejected."""
+        return {step.title: step.rows * step.step.calls for step in self.steps if step.step.calls}
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of kept rows, sorted."""
+        return sorted(self.steps[-1].columns)
+
+
+def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
+    """Check everything that can be checked without a model. Raises InputError with file, line and step."""
+    where = where or (lambda message, loc: InputError(message))
+    use = Resources(recipe, base)
+    try:
+        have = source = frozenset(source_columns(recipe.source, base))
+    except InputError as error:
+        raise _placed(error, where, "source", ("source",)) from None
+    _check_target(recipe, source, where)
+    titles = _titles(recipe)
+    steps, rows = [], 1
+    for at, step in enumerate(recipe.steps):
+        try:
+            have = step.columns(have, use)  # type: ignore[attr-defined]
+        except InputError as error:
+            raise _placed(error, where, f"step {at + 1} ({step.type})", ("steps", at, step.type)) from None
+        steps.append(PlannedStep(step, titles[at], have, rows))
+        rows *= step.makes
+    return Plan(recipe, use, source, steps)
+
+
+def _placed(error: InputError, where: Where, who: str, loc: tuple[str | int, ...]) -> InputError:
+    """The error at its place in the recipe, unless it already names a file."""
+    return error if error.path is not None else where(f"{who}: {error.message}", loc)
+
+
+def _check_target(recipe: Recipe, source: Columns, where: Where) -> None:
+    target = recipe.target
+    if target and target.per and target.per not in source:
+        hint = nearest(target.per, source)
+        raise where(f"target.per: the source has no column '{target.per}'{hint}", ("target", "per"))
+    if recipe.limits.dollars is not None:
+        for name, entry in recipe.models.items():
+            if entry.price is None and entry.engine == "openai":
+                raise where(f"limits.dollars: model '{name}' has no price", ("models", name))
+    if target is None and recipe.source.empty is True:
+        raise where("source.empty: how many rows? Give a number, or a target", ("source", "empty"))
+
+
+def _titles(recipe: Recipe) -> list[str]:
+    """The steps' names; a default name that comes again is counted."""
+    seen: Counter[str] = Counter()
+    titles = []
+    for step in recipe.steps:
+        seen[step.title] += 1
+        titles.append(step.title if seen[step.title] == 1 else f"{step.title} {seen[step.title]}")
+    return titles

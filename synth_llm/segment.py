@@ -1,0 +1,153 @@
+"""A segment: rows stream through row steps, the deepest step first, and only rows in flight are in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from synth_llm.errors import FatalError, Reject, Stopped
+from synth_llm.row import ID, Row
+from synth_llm.spool import Ordinal, ordinal
+from synth_llm.steps.context import Context
+from synth_llm.steps.step import Rejected, Step
+
+BREATH = 64
+"""Rows a worker takes before it lets others run, when nothing it does waits."""
+
+
+@dataclass
+class Tally:
+    """What one step did, over all rounds: entered + made = left + rejected + replaced + unfinished."""
+
+    step: str
+    entered: int = 0
+    made: int = 0
+    replaced: int = 0
+    left: int = 0
+    unfinished: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Stage:
+    """A step with its context and its tally."""
+
+    step: Step
+    context: Context
+    tally: Tally
+
+
+class Segment:
+    """Carries rows through consecutive row steps with a fixed number of workers."""
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        workers: int,
+        leave: Callable[[Ordinal, Row], None],
+        reject: Callable[[Ordinal, str, Reject, Row], None],
+        halt: Callable[[str], None],
+    ) -> None:
+        self.stages, self.workers, self.leave, self.reject, self.halt = stages, workers, leave, reject, halt
+        self._heap: list[tuple[int, Ordinal, Row]] = []
+        self._source: Iterator[tuple[Ordinal, Row]] = iter(())
+        self._busy = 0
+        self._work = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def run(self, rows: Iterator[tuple[Ordinal, Row]]) -> None:
+        """Carry all rows. An error that is no row's lets the others finish what they asked, and is raised at the end."""
+        self._source = rows
+        await asyncio.gather(*(self._worker() for _ in range(self.workers)))
+        if self._failure is not None:
+            raise self._failure
+
+    async def _worker(self) -> None:
+        taken = 0
+        while True:
+            item = self._next()
+            if item is None:
+                if not self._busy:
+                    self._work.set()
+                    return
+                self._work.clear()
+                await self._work.wait()
+                continue
+            self._busy += 1
+            try:
+                await self._carry(*item)
+            except Exception as error:
+                self._failure = self._failure or error
+                self.halt("an error stopped the run")
+            finally:
+                self._busy -= 1
+                if not self._busy:
+                    self._work.set()
+            taken += 1
+            if taken % BREATH == 0:
+                await asyncio.sleep(0)
+
+    def _next(self) -> tuple[int, Ordinal, Row] | None:
+        """The deepest row that waits, else the next of the source."""
+        if self._heap:
+            depth, at, row = heapq.heappop(self._heap)
+            return -depth, at, row
+        if self._failure is not None:
+            return None
+        item = next(self._source, None)
+        return None if item is None else (0, *item)
+
+    async def _carry(self, depth: int, at: Ordinal, row: Row) -> None:
+        """Take one row from step `depth` on; of children, go on with the first and leave the rest to all workers."""
+        for number in range(depth, len(self.stages)):
+            stage = self.stages[number]
+            tally = stage.tally
+            tally.entered += 1
+            try:
+                out = await stage.step.apply(row, stage.context)  # type: ignore[attr-defined]
+            except Reject as reject:
+                tally.rejected[reject.reason] += 1
+                self.reject(at, tally.step, reject, row)
+                return
+            except Stopped:
+                tally.unfinished += 1
+                return
+            if len(out) == 1 and not isinstance(out[0], Rejected) and out[0][ID] == row[ID]:
+                row = out[0]
+                tally.left += 1
+                continue
+            next_one = self._replace(number, at, row, out)
+            if next_one is None:
+                return
+            at, row = next_one
+        self.leave(at, row)
+
+    def _replace(self, number: int, at: Ordinal, row: Row, out: list[Any]) -> tuple[Ordinal, Row] | None:
+        """Count and queue the children of a row; returns the first that goes on."""
+        tally = self.stages[number].tally
+        if not out or len(
+            {(child.row if isinstance(child, Rejected) else child)[ID] for child in out} | {row[ID]}
+        ) <= len(out):
+            raise FatalError(
+                f"step {tally.step}: row {row[ID]} became {len(out)} rows without ids of their own; a step's bug"
+            )
+        tally.replaced += 1
+        tally.made += len(out)
+        alive = []
+        for count, child in enumerate(out):
+            place = at + ordinal(count)
+            if isinstance(child, Rejected):
+                tally.rejected[child.reject.reason] += 1
+                self.reject(place, tally.step, child.reject, child.row)
+            else:
+                alive.append((place, child))
+        tally.left += len(alive)
+        for place, child in alive[1:]:
+            heapq.heappush(self._heap, (-(number + 1), place, child))
+        if len(alive) > 1:
+            self._work.set()
+        return alive[0] if alive else None

@@ -1,0 +1,153 @@
+"""What steps work with: the recipe's prompts, filters and examples, and the way to ask a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from synth_llm.errors import InputError, Reject, nearest
+from synth_llm.library import Library, load_filter
+from synth_llm.models.call import Caller
+from synth_llm.models.request import completion
+from synth_llm.parse import parse
+from synth_llm.prompt import Prompt, load_prompt
+from synth_llm.row import LINEAGE, Row, canonical, public
+from synth_llm.source import columns, read_examples, read_rows
+
+if TYPE_CHECKING:
+    from synth_llm.recipe import ModelEntry, Recipe
+
+T = TypeVar("T")
+
+EXAMPLES, ACCEPTED = "examples", "accepted"
+"""The pools of rows that a step can look at: the recipe's seed examples, and what earlier rounds accepted."""
+
+
+class Resources:
+    """A recipe's files, each read once."""
+
+    def __init__(self, recipe: Recipe, base: Path) -> None:
+        self.recipe, self.base, self.library = recipe, base, Library(base)
+        self.prompts: dict[str, Prompt] = {}
+        self.filters: dict[str, Callable[..., Any]] = {}
+
+    def prompt(self, name: str) -> Prompt:
+        """A prompt by name."""
+        if name not in self.prompts:
+            self.prompts[name] = load_prompt(name, self.library)
+        return self.prompts[name]
+
+    def filter(self, name: str) -> Callable[..., Any]:
+        """A filter's function by name."""
+        if name not in self.filters:
+            self.filters[name] = load_filter(name, self.library)
+        return self.filters[name]
+
+    @cached_property
+    def examples(self) -> list[Row]:
+        """The recipe's seed examples."""
+        if self.recipe.source.examples is None:
+            raise InputError("the recipe's source has no 'examples'")
+        return read_examples(self.recipe.source, self.base)
+
+    def labels(self, column: str) -> list[str]:
+        """The values a column has in the source, or else in the examples, in order of appearance, as text."""
+        if column in columns(self.recipe.source, self.base):
+            rows: Iterable[Row] = read_rows(self.recipe.source, self.base)
+        else:
+            rows = self.examples if self.recipe.source.examples is not None else ()
+        return list(dict.fromkeys(str(row[column]) for row in rows if row.get(column) is not None))
+
+    def model(self, name: str) -> ModelEntry:
+        """A named model of the recipe."""
+        models = self.recipe.models
+        if name not in models:
+            raise InputError(f"no model '{name}' in this recipe{nearest(name, models)}")
+        return models[name]
+
+    def variables(self, row: Row) -> dict[str, Any]:
+        """What a prompt sees: the recipe's `about`, and the row's columns over it."""
+        return {"about": self.recipe.about, **public(row)}
+
+    @property
+    def constants(self) -> frozenset[str]:
+        """Names a prompt can use beside the row's columns."""
+        return frozenset({"about"} if self.recipe.about else ())
+
+
+@dataclass
+class Context:
+    """One step's view of the run."""
+
+    step: str
+    number: int
+    use: Resources
+    callers: Mapping[str, Caller]
+    retry: frozenset[str]
+    accepted: Callable[[], Iterable[Row]]
+    """The rows that earlier rounds accepted, in candidate order: for a row step as they left the run, for a dataset
+    step as they left that step."""
+
+    _cache: dict[str, Any] = field(default_factory=dict)
+
+    def cached(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` makes, once a round."""
+        if name not in self._cache:
+            self._cache[name] = make()
+        value: T = self._cache[name]
+        return value
+
+    def new_round(self) -> None:
+        """Forget what was cached."""
+        self._cache.clear()
+
+    @property
+    def seed(self) -> int:
+        """The recipe's seed."""
+        return self.use.recipe.seed
+
+    async def ask(
+        self, model: str, prompt: str, row: Row, variables: Mapping[str, Any], sample: int = 0
+    ) -> tuple[list[Row], list[Row]]:
+        """Ask `model` with `prompt` rendered on `variables`.
+
+        Returns the records of the answer, and the row's lineage with this call added. Raises Reject when the prompt
+        cannot be rendered, or the answer is a refusal or cannot be read.
+        """
+        form, caller = self.use.prompt(prompt), self.callers[model]
+        messages = form.render(variables)
+        schema = form.gives.schema(variables)
+        attempt = 0
+        request = caller.request(messages, schema, row["_id"], sample, attempt)
+        while True:
+            try:
+                answer, replayed = await caller.ask(request, -self.number)
+                said = completion(answer)
+                if said.finish == "length" and form.gives.format != "label":
+                    raise Reject("cut", "the answer reached max_tokens before its end", raw=said.text)
+                records = parse(said.text, form.gives, schema)
+            except Reject as reject:
+                if reject.reason == "unavailable":
+                    raise
+                again = caller.request(messages, schema, row["_id"], sample, attempt + 1)
+                if caller.known(again) is None and not (replayed and reject.reason in self.retry):
+                    reject.lineage = self._lineage(row, request.key)
+                    raise
+                attempt, request = attempt + 1, again
+                continue
+            return records, self._lineage(row, request.key)
+
+    def _lineage(self, row: Row, key: str) -> list[Row]:
+        return [*row[LINEAGE], {"step": self.step, "row": row["_id"], "key": key}]
+
+
+def json_value(value: Any, what: str) -> Any:
+    """The value itself. Raises Reject when it is no JSON value."""
+    try:
+        canonical(value)
+    except (TypeError, ValueError) as error:
+        raise Reject("template", f"{what}: not a JSON value ({error})") from error
+    return value

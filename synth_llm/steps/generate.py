@@ -1,0 +1,77 @@
+"""generate: a model makes new rows of each row."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from synth_llm.errors import InputError, Reject
+from synth_llm.row import Row, child_of
+from synth_llm.steps.context import Context, Resources
+from synth_llm.steps.step import Columns, Rejected, Step, need
+
+
+class Generate(Step):
+    """Each answer becomes a child of the row, with the columns that the prompt gives; `n` answers a row.
+
+    A prompt that gives many records makes a child of each. With `n: 1` a row whose answer cannot be used is
+    rejected; of several answers, each that cannot be used is rejected as a child of its own.
+    """
+
+    type: ClassVar[str] = "generate"
+
+    prompt: str
+    """The prompt's name."""
+    model: str
+    """A model of the recipe."""
+    n: int = Field(default=1, ge=1)
+    """Answers for each row."""
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    """Further variables of the prompt, the same for every row."""
+
+    @property
+    def calls(self) -> int:
+        """One a sample."""
+        return self.n
+
+    @property
+    def makes(self) -> int:
+        """One a sample; a prompt that gives many may make more."""
+        return self.n
+
+    def columns(self, have: Columns, use: Resources) -> Columns:
+        """The row's columns and those the prompt gives."""
+        prompt, entry = use.prompt(self.prompt), use.model(self.model)
+        need(prompt.needs - set(self.with_) - use.constants, have, f"prompt {self.prompt}")
+        if self.n > 1 and entry.temperature == 0:
+            raise InputError(
+                f"n: {self.n} answers at temperature 0 would be one answer; raise the temperature of '{self.model}'"
+            )
+        return have | set(prompt.gives.columns)
+
+    async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
+        """The children, in the order of samples and records."""
+        variables = {**ctx.use.variables(row), **self.with_}
+        many = ctx.use.prompt(self.prompt).gives.many
+        if self.n == 1:
+            return _children(row, 0, many, await ctx.ask(self.model, self.prompt, row, variables))
+        asked = [ctx.ask(self.model, self.prompt, row, variables, sample) for sample in range(self.n)]
+        children: list[Row | Rejected] = []
+        for sample, answer in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
+            if isinstance(answer, Reject):
+                number = (sample, 0) if many else (sample,)
+                children.append(Rejected(child_of(row, number, {}, answer.lineage), answer))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                children += _children(row, sample, many, answer)
+        return children
+
+
+def _children(row: Row, sample: int, many: bool, answer: tuple[list[Row], list[Row]]) -> list[Row | Rejected]:
+    records, lineage = answer
+    return [
+        child_of(row, (sample, number) if many else (sample,), record, lineage) for number, record in enumerate(records)
+    ]

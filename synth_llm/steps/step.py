@@ -1,0 +1,90 @@
+"""What every step is: settings that know which columns they need and give. The rest is the step's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from synth_llm.errors import InputError, Reject, nearest
+from synth_llm.row import Row
+
+if TYPE_CHECKING:
+    from synth_llm.steps.context import Context, Resources
+
+Columns = frozenset[str]
+
+
+class Step(BaseModel):
+    """The settings of a step. Its type is the name under which recipes know it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    type: ClassVar[str]
+
+    name: str | None = None
+    """What the funnel and the rejected rows call this step; by default its type and prompt."""
+
+    @property
+    def title(self) -> str:
+        """The step's name, given or default: never its position, so that inserting a step changes no draw."""
+        prompt = getattr(self, "prompt", None)
+        return self.name or (f"{self.type} {prompt}" if prompt else self.type)
+
+    @property
+    def calls(self) -> int:
+        """Model calls for one row."""
+        return 0
+
+    @property
+    def makes(self) -> int:
+        """Rows expected of one row."""
+        return 1
+
+
+class Rejected(NamedTuple):
+    """A row that a step rejects, and why."""
+
+    row: Row
+    reject: Reject
+
+
+class RowStep(Protocol):
+    """Sees one row at a time, and streams."""
+
+    def columns(self, have: Columns, use: Resources) -> Columns:
+        """The columns after this step. Raises InputError when it cannot run on rows that have `have`."""
+        ...
+
+    async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
+        """The row itself, changed or not, or its children, each kept or rejected. Raises Reject to reject the row."""
+        ...
+
+
+class DatasetStep(Protocol):
+    """Sees all rows of a round, in candidate order, and is a barrier."""
+
+    def columns(self, have: Columns, use: Resources) -> Columns:
+        """As for a row step."""
+        ...
+
+    def split(self, rows: Iterable[Row], ctx: Context) -> Iterator[Row | Rejected]:
+        """Each row again, kept or rejected, in the same order. Runs in a thread; `rows` can be gone through once."""
+        ...
+
+
+def need(columns: Iterable[str], have: Columns, what: str) -> None:
+    """Raises InputError, naming the nearest column, when the rows lack one of `columns`."""
+    for column in columns:
+        if column not in have:
+            raise InputError(f"{what} needs column '{column}'; the rows have {_listed(have)}{_near(column, have)}")
+
+
+def _listed(have: Columns) -> str:
+    return ", ".join(sorted(have)) or "no columns"
+
+
+def _near(column: str, have: Columns) -> str:
+    hint = nearest(column, have)
+    return hint if "did you mean" in hint else ""
