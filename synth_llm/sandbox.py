@@ -22,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_CHARS = 1_000_000
 """Characters a rendering may print, and any text that it builds may have."""
 MAX_WORK = 1_000_000
-"""Turns of loops and calls in one rendering."""
+"""Turns of loops in one rendering; a call counts as ten, for what it costs."""
 MAX_BITS = 4096
 """Size of an integer that arithmetic may make."""
 
@@ -56,11 +56,11 @@ class Budget:
         if self.chars < 0:
             raise SecurityError(f"prints more than {MAX_CHARS} characters")
 
-    def turn(self) -> None:
+    def turn(self, cost: int = 1) -> None:
         """Count a turn of a loop, or a call. Raises SecurityError when there are too many."""
-        self.work -= 1
+        self.work -= cost
         if self.work < 0:
-            raise SecurityError(f"needs more than {MAX_WORK} turns of loops and calls")
+            raise SecurityError(f"takes more than {MAX_WORK} turns of loops and calls")
 
 
 budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
@@ -89,7 +89,7 @@ def as_text(value: Any) -> str:
     >>> as_text(["é", True])
     '["é", true]'
     """
-    if isinstance(value, str):
+    if isinstance(value, str | Undefined):
         return str(value)
     if value is None:
         raise ValueError("null is printed; test it first, or give a default")
@@ -148,7 +148,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Count the call: macros can call themselves."""
         if (left := budget.get()) is not None:
-            left.turn()
+            left.turn(10)
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
