@@ -65,6 +65,10 @@ class Prompt:
         for message in into.said:
             if not message["content"]:
                 raise Reject("template", f"the {message['role']} message is empty")
+            try:
+                message["content"].encode()
+            except UnicodeEncodeError as error:
+                raise Reject("template", f"the {message['role']} message holds half of a surrogate pair") from error
         return into.said
 
 

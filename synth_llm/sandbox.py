@@ -33,6 +33,7 @@ _FILTERS = frozenset(
     unique upper wordcount
     """.split()  # noqa: SIM905
 )
+_OF_TEXT = frozenset({"capitalize", "indent", "lower", "title", "trim", "truncate", "upper", "wordcount"})
 _NULL_IS_FINE = frozenset({"d", "default"})
 _TEXT_METHODS = frozenset(
     """
@@ -78,7 +79,7 @@ def environment(loader: BaseLoader | None = None) -> Sandbox:
         lstrip_blocks=True,
     )
     env.filters = {name: _guarded(name, f) for name, f in env.filters.items() if name in _FILTERS}
-    env.filters |= {"join": _join, "replace": _replace, "tojson": _tojson}
+    env.filters |= {"join": _join, "replace": _replace, "string": as_text, "tojson": _tojson}
     env.globals = {name: env.globals[name] for name in ("range", "namespace")}
     return env
 
@@ -100,10 +101,9 @@ class Code(CodeGenerator):
     """Generates code that counts the turns of loops, and joins (`~`) texts as they would be printed."""
 
     def visit_For(self, node: nodes.For, frame: Frame) -> None:
-        """Count the turns (a recursive loop's turns are calls, counted anyway)."""
-        if not node.recursive:
-            counted = nodes.Call(nodes.EnvironmentAttribute("counted"), [node.iter], [], None, None)
-            node.iter = counted.set_lineno(node.lineno).set_environment(self.environment)
+        """Count the turns."""
+        counted = nodes.Call(nodes.EnvironmentAttribute("counted"), [node.iter], [], None, None)
+        node.iter = counted.set_lineno(node.lineno).set_environment(self.environment)
         super().visit_For(node, frame)
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
@@ -204,6 +204,8 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if args[first] is None:
             raise ValueError(f"null | {name}; test it first, or give a default")
+        if name in _OF_TEXT:
+            args = (*args[:first], as_text(args[first]), *args[first + 1 :])
         for setting in (*args[first + 1 :], *kwargs.values()):
             if isinstance(setting, int) and abs(setting) > 10_000:
                 raise SecurityError(f"{name}({setting}) is out of bounds")
@@ -239,7 +241,23 @@ def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
 def _tojson(value: Any, indent: int | None = None) -> str:
     if indent is not None and not 0 <= indent <= 16:
         raise SecurityError(f"tojson({indent}) is out of bounds")
+    if isinstance(value, dict | list | tuple):
+        _check_nested(value)
     return json.dumps(value, ensure_ascii=False, indent=indent, default=_no_json)
+
+
+def _check_nested(value: Any) -> None:
+    """Lists that hold one list a thousand times are small; their JSON is not."""
+    size, waiting = 0, [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str | list | tuple | dict):
+            size += len(item)
+            _check_size(size)
+        if isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list | tuple):
+            waiting += item
 
 
 def _no_json(value: Any) -> Any:

@@ -118,6 +118,15 @@ def test_missing_values_are_named_with_their_line(write: Write) -> None:
     assert "text" in rejected(prompt, label="x", shot={})
 
 
+def test_half_a_surrogate_pair_rejects_the_row(write: Write) -> None:
+    assert "surrogate" in rejected(write("{{ x }}"), x="a\ud800b")
+
+
+def test_a_recursive_loop(write: Write) -> None:
+    prompt = write("{% for a in xs recursive %}{{ a.n }}{{ loop(a.xs) if a.xs }}{% endfor %}")
+    assert prompt.render({"xs": [{"n": 1, "xs": [{"n": 2, "xs": []}]}, {"n": 3, "xs": []}]})[0]["content"] == "123"
+
+
 def test_messages_that_no_model_takes_reject_the_row(write: Write) -> None:
     many = write("{% for x in xs %}{% user %}{{ x }}{% enduser %}{% endfor %}")
     assert "user, user" in rejected(many, xs=["a", "b"])
@@ -236,6 +245,9 @@ def test_what_is_included_alone_on_its_line_keeps_its_line(write: Write) -> None
         "{% set a = 'a' * 999999 %}{% for i in range(9) %}{{ a }}{% endfor %}",
         "{{ range(1000000000) | list }}",
         "{{ (x | map('upper')) }}",
+        "{% set a = [1] * 9999 %}{% set b = [a] * 9999 %}{{ [b] * 9999 }}",
+        "{% set a = [1] * 9999 %}{% set b = [a] * 9999 %}{{ ([b] * 9999) | upper }}",
+        "{% for i in range(9999) recursive %}{% for i in range(9999) recursive %}x{% endfor %}{% endfor %}",
         "{{ x.index }}",
     ],
 )
