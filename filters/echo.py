@@ -11,6 +11,7 @@ from __future__ import annotations
 from synth_llm.row import Row, Verdict
 
 _GIVEN = ("instruction", "input", "prompt")
+_QUOTES_AND_SPACE = " \t\r\n\"'“”‘’"
 
 
 def echo(row: Row, column: str = "text", of: list[str] | None = None, ignore_case: bool = True) -> Verdict:
@@ -18,14 +19,21 @@ def echo(row: Row, column: str = "text", of: list[str] | None = None, ignore_cas
     text = row.get(column)
     if not isinstance(text, str):
         return Verdict(False, "not a text")
-    said = _plain(text, ignore_case)
+    first = _first(text)
     for name in _GIVEN if of is None else of:
         other = row.get(name)
-        if name != column and isinstance(other, str) and said and _plain(other, ignore_case) == said:
+        if name == column or not isinstance(other, str) or not first or _first(other) != first:
+            continue
+        if _plain(other, ignore_case) == _plain(text, ignore_case):
             return Verdict(False, f"repeats the column {name}", 1.0)
     return Verdict(True, value=0.0)
 
 
+def _first(text: str) -> str:
+    """The first character of `_plain(text, True)`: most columns differ there, and need not be read further."""
+    return text.lstrip(_QUOTES_AND_SPACE)[:1].casefold()[:1]
+
+
 def _plain(text: str, ignore_case: bool) -> str:
-    plain = " ".join(text.split()).strip("\"'“”‘’")
+    plain = " ".join(text.strip(_QUOTES_AND_SPACE).split())
     return plain.casefold() if ignore_case else plain

@@ -37,6 +37,8 @@ def merged(row: Row, column: str = "text", also: list[str] | None = None) -> Ver
 
 def _labels(text: str) -> list[str]:
     """The labels of further tasks; none if what was found can be part of one task."""
+    if ":" not in text:
+        return []
     plain = text.lower()
     if not any(word in plain for word in ("instruction", "output", "response")):
         return []

@@ -1,8 +1,8 @@
 """Drops texts that go in circles, as small and badly sampled models do.
 
 The measure is the share of four-word sequences that were there before in the same text; cf. the repetition rules of
-Gopher (Rae et al. 2021, arXiv 2112.11446, appendix A). A word of more than 100 characters ("hahahaha...") is looked at
-in the same way, by its characters.
+Gopher (Rae et al. 2021, arXiv 2112.11446, appendix A). A text that is mostly one endless word ("hahahaha...",
+more than 100 characters) is looked at in the same way, by its characters.
 
 Defaults: `max_share` 0.5, because songs, tables and code repeat up to a third of themselves, loops nearly everything.
 `min_words` 16, because in fewer words one line said twice decides.
@@ -20,6 +20,7 @@ _CHINESE_JAPANESE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_CHINESE_JAPANESE}]|[^\W{_CHINESE_JAPANESE}]+")
 _NO_MARKS = str.maketrans(string.punctuation, " " * len(string.punctuation))
 _LONG_WORD = 100
+_LETTERS_A_WORD = 20
 
 
 def repetition(row: Row, column: str = "text", max_share: float = 0.5, min_words: int = 16) -> Verdict:
@@ -32,9 +33,9 @@ def repetition(row: Row, column: str = "text", max_share: float = 0.5, min_words
     if not isinstance(text, str):
         return Verdict(False, "not a text")
     words = _words(text.lower())
-    if max(map(len, words), default=0) > _LONG_WORD:
-        longest = max(words, key=len)
-        if (share := _repeated(longest)) > max_share:
+    if len(text) > _LETTERS_A_WORD * len(words):
+        longest = max(words, key=len, default="")
+        if len(longest) > _LONG_WORD and (share := _repeated(longest)) > max_share:
             return Verdict(False, f"a word of {len(longest)} characters, {share:.0%} repeated", share)
     if len(words) < min_words:
         return Verdict(True, "too short to tell")
