@@ -109,7 +109,7 @@ class Journal:
         return journal
 
     def get(self, key: str) -> Answer | None:
-        """The answer to the request with this key, or None. Takes about 10 us."""
+        """The answer to the request with this key, or None. Quick: one look-up by the index, for use on the event loop."""
         if self._empty:
             return None
         binary = bytes.fromhex(key)
