@@ -28,7 +28,7 @@ from synth_llm.recipe import Recipe, RecipeFile, load_recipe
 from synth_llm.rounds import Rounds
 from synth_llm.row import ID, Row
 from synth_llm.segment import Segment, Stage, Tally
-from synth_llm.spool import Ordinal, Spool, ordinal
+from synth_llm.spool import Ordinal, RejectedRow, Spool, ordinal
 from synth_llm.steps.context import Context
 from synth_llm.steps.step import Rejected
 
@@ -69,6 +69,18 @@ class Result:
         import pyarrow.parquet as pq
 
         return datasets.Dataset(pq.read_table(self.path / name))
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first candidates of a run, carried through all steps."""
+
+    path: Path
+    rows: list[tuple[Row, RejectedRow | None]]
+    """What they became, in candidate order: each row, and its rejection if it was rejected."""
+    why: str
+    """Why some of them are unfinished, or empty."""
+    unfinished: int
 
 
 @dataclass
@@ -135,6 +147,30 @@ async def run_async(
         _claim(folder, stack)
         job = Run(ready, folder, limits or ready.recipe.limits, journals, frozenset(retry), stack)
         return await job.finish(file, watch)
+
+
+def preview(
+    recipe: Recipe | str | Path,
+    *,
+    n: int = 10,
+    out: str | Path | None = None,
+    journals: Sequence[str | Path] = (),
+    sets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> Preview:
+    """Carry the first `n` candidates through all steps. Their answers stay in the run folder's journal, so that `run`
+    pays nothing for them; its outputs are left as they are. The other arguments, and what is raised, are those of `run`.
+    """
+    ready, _ = prepare(recipe, sets, models)
+    folder = Path(out) if out is not None else Path("runs") / ready.recipe.name
+    with ExitStack() as stack:
+        _claim(folder, stack)
+        limits = ready.recipe.limits.model_copy(update={"candidates": n})
+        job = Run(ready, folder, limits, journals, frozenset(), stack)
+        why = asyncio.run(job.work(watch))
+        unfinished = sum(tally.unfinished for tally in job.state.tallies)
+        return Preview(folder, list(job.outcomes()), "" if why == job.cut_short else why, unfinished)
 
 
 def prepare(
@@ -259,19 +295,23 @@ class Run:
 
     async def finish(self, file: RecipeFile | None, watch: Watch | None) -> Result:
         """Run to the end and write the run folder."""
+        return self._write(file, await self.work(watch))
+
+    async def work(self, watch: Watch | None) -> str:
+        """Carry all candidates through all steps; returns why the run is incomplete, or nothing."""
         stop = self._on_interrupt()
         try:
             with watch(self.state) if watch else ExitStack():
                 why = await self._all_rounds()
                 if self.state.target is None:
                     self.spool.accept_all(self.last)
+                return why
         finally:
             stop()
             self.journal.spend(seconds=self.budget.seconds)
             for endpoint in self.endpoints.values():
                 if endpoint.engine is not None:
                     await endpoint.engine.close()
-        return self._write(file, why)
 
     def _on_interrupt(self) -> Callable[[], None]:
         """Ctrl-C lets nothing more be asked and waits for what is in flight; twice stops at once."""
@@ -430,11 +470,18 @@ class Run:
         """Accepted rows, in candidate order."""
         return (row for _, row in self.spool.rows(self.last, accepted=True))
 
+    def outcomes(self) -> Iterator[tuple[Row, RejectedRow | None]]:
+        """Accepted and rejected rows together, in candidate order."""
+        accepted = ((at, row, None) for at, row in self.spool.rows(self.last, accepted=True))
+        rejected = ((at, item.row, item) for at, item in self.spool.rejected())
+        for _, row, item in heapq.merge(accepted, rejected, key=lambda outcome: outcome[0]):
+            yield row, item
+
     def _write(self, file: RecipeFile | None, why: str) -> Result:
         """Write the run folder."""
         folder, manifest = self.folder, self._manifest(why)
         output.write_kept(folder / output.KEPT, self.kept, self.plan.columns)
-        output.write_rejected(folder / output.REJECTED, self.spool.rejected())
+        output.write_rejected(folder / output.REJECTED, (item for _, item in self.spool.rejected()))
         output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.recipe))
         output.write_text(folder / output.CARD, output.card(manifest))
         output.write_manifest(folder, manifest)

@@ -88,13 +88,13 @@ class Spool:
                 yield ordinal, json.loads(data)
             since = batch[-1][0] + b"\0"
 
-    def rejected(self) -> Iterator[RejectedRow]:
+    def rejected(self) -> Iterator[tuple[Ordinal, RejectedRow]]:
         """All rejected rows, in candidate order."""
         after = b""
         query = "SELECT * FROM rejected WHERE ordinal > ? ORDER BY ordinal LIMIT ?"
         while batch := self._db.execute(query, (after, BATCH)).fetchall():
-            for _, step, reason, detail, value, raw, data in batch:
-                yield RejectedRow(step, reason, detail, value, raw, json.loads(data))
+            for ordinal, step, reason, detail, value, raw, data in batch:
+                yield ordinal, RejectedRow(step, reason, detail, value, raw, json.loads(data))
             after = batch[-1][0]
 
     def accept(self, stage: int, ordinals: Iterable[Ordinal], barriers: Iterable[int]) -> None:
