@@ -109,7 +109,7 @@ class Journal:
         return journal
 
     def get(self, key: str) -> Answer | None:
-        """The answer to the request with this key, or None. Quick: one look-up by the index, for use on the event loop."""
+        """The answer to the request with this key, or None; one look-up by the index, for the event loop."""
         if self._empty:
             return None
         binary = bytes.fromhex(key)
