@@ -1,0 +1,228 @@
+"""Pushing a run folder, with the real clients against a small Hub on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_server import TOKEN, Hub, serving
+
+from synth_llm import Recipe, run
+from synth_llm.errors import FatalError, InputError
+from synth_llm.journal import Journal
+from synth_llm.models.request import Answer, Request, body_of
+from synth_llm.publish.hub import push
+
+# the client's own way to upload a file is deprecated in the HTTP library below it
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+PUSHED = {"kept.parquet", "rejected.parquet", "manifest.json", "recipe.yaml", "README.md", "journal.sqlite"}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A Hub that this process's client knows as the only one. Its constants are read from the environment at import."""
+    from huggingface_hub import constants
+
+    with serving() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "no-tokens"))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a complete run: four rows kept, one rejected."""
+    rows = [{"text": f"row {number}", "n": number} for number in range(5)]
+    steps = [{"filter": {"if": "n < 4"}}]
+    recipe = Recipe.model_validate({"name": "numbers", "source": {"rows": rows}, "steps": steps})
+    folder = tmp_path_factory.mktemp("runs") / "numbers"
+    assert run(recipe, out=folder).complete
+    return folder
+
+
+@pytest.fixture
+def folder(done: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return shutil.copytree(done, tmp_path / "numbers")
+
+
+def change(folder: Path, **facts: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+def test_what_is_pushed_is_loaded_again(folder: Path, tmp_path: Path) -> None:
+    with serving() as hub:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        places = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+        code = f"""
+from pathlib import Path
+from synth_llm.publish.hub import push
+print(push(Path({str(folder)!r}), "someone/numbers"))
+import datasets
+datasets.disable_progress_bars()
+print(datasets.load_dataset("someone/numbers", split="train")["text"][:])
+print(datasets.load_dataset("someone/numbers", "rejected", split="train")["reason"][:])
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=clean | places, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    address, kept, rejected = done.stdout.splitlines()
+    assert address == f"{hub.url}/datasets/someone/numbers"
+    assert kept == "['row 0', 'row 1', 'row 2', 'row 3']"
+    assert rejected == "['condition']"
+    assert "Uploading" not in done.stderr
+    assert hub.repos["someone/numbers"].private
+
+
+def test_the_six_files_and_nothing_else(hub: Hub, folder: Path) -> None:
+    for name in (".lock", ".spool.sqlite", "journal.sqlite.1.bak", "notes.txt"):
+        (folder / name).write_text("not for the Hub")
+    push(folder, "someone/numbers")
+    files = hub.repos["someone/numbers"].commits[-1]
+    assert set(files) == PUSHED
+    assert all(files[name] == (folder / name).read_bytes() for name in PUSHED - {"journal.sqlite"})
+    assert hub.repos["someone/numbers"].summaries == ["numbers: 4 rows kept"]
+
+
+def test_the_journal_arrives_with_what_its_wal_held(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    request = Request(model="m", messages=({"role": "user", "content": "hi"},), sampling={})
+    answer = Answer(body_of("hello"))
+    journal = Journal.open(folder / "journal.sqlite")
+    try:
+        asyncio.run(journal.put(request, answer, 1, 1))
+        assert (folder / "journal.sqlite-wal").stat().st_size > 0
+        push(folder, "someone/numbers")
+    finally:
+        journal.close()
+    copy = tmp_path / "downloaded" / "journal.sqlite"
+    copy.parent.mkdir()
+    copy.write_bytes(hub.repos["someone/numbers"].commits[-1]["journal.sqlite"])
+    there = Journal.open(copy, read_only=True)
+    try:
+        assert there.get(request.key) == answer
+    finally:
+        there.close()
+
+
+def test_the_same_run_twice_is_one_commit(hub: Hub, folder: Path) -> None:
+    first = push(folder, "someone/numbers")
+    assert push(folder, "someone/numbers") == first
+    assert len(hub.repos["someone/numbers"].summaries) == 1
+    assert sum(call.startswith("PUT ") for call in hub.calls) == 3
+
+
+def test_what_changed_is_a_second_commit(hub: Hub, folder: Path) -> None:
+    push(folder, "someone/numbers")
+    change(folder, complete=False, why="limit reached: requests 10")
+    push(folder, "someone/numbers")
+    assert hub.repos["someone/numbers"].summaries[1] == "numbers: 4 rows kept (incomplete)"
+
+
+def test_an_incomplete_run_is_pushed_with_a_warning(hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    change(folder, complete=False, why="limit reached: requests 10")
+    push(folder, "someone/numbers")
+    assert "pushed incomplete: limit reached: requests 10" in caplog.text
+
+
+@pytest.mark.parametrize(("private", "there"), [(True, "public"), (False, "private")])
+def test_a_repository_of_another_visibility_is_left_alone(hub: Hub, folder: Path, private: bool, there: str) -> None:
+    push(folder, "someone/numbers", private=not private)
+    change(folder, about="changed")
+    with pytest.raises(InputError, match=f"someone/numbers exists and is {there}"):
+        push(folder, "someone/numbers", private=private)
+    assert len(hub.repos["someone/numbers"].summaries) == 1
+
+
+@pytest.mark.parametrize("repo", ["numbers", "a/b/c", "some one/numbers", "someone/-numbers", "someone/", ""])
+def test_a_name_that_cannot_be(hub: Hub, folder: Path, repo: str) -> None:
+    with pytest.raises(InputError) as raised:
+        push(folder, repo)
+    assert "\n" not in str(raised.value)
+    assert not hub.calls
+
+
+def test_no_run_folder(hub: Hub, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="is not a run folder"):
+            push(path, "someone/numbers")
+    (tmp_path / "manifest.json").write_text('{"name": ')
+    with pytest.raises(InputError, match=r"manifest\.json: cannot be read"):
+        push(tmp_path, "someone/numbers")
+    assert not hub.calls
+
+
+@pytest.mark.parametrize("name", sorted(PUSHED - {"manifest.json"}))
+def test_a_file_is_missing(hub: Hub, folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"has no {name}"):
+        push(folder, "someone/numbers")
+    assert not hub.calls
+
+
+def test_rows_that_the_run_did_not_write(hub: Hub, folder: Path) -> None:
+    (folder / "kept.parquet").write_bytes((folder / "rejected.parquet").read_bytes())
+    with pytest.raises(InputError, match=r"kept\.parquet is not what the run wrote"):
+        push(folder, "someone/numbers")
+    assert not hub.calls
+
+
+def test_a_damaged_journal(hub: Hub, folder: Path) -> None:
+    (folder / "journal.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(FatalError, match=r"journal\.sqlite cannot be copied .* run its recipe again"):
+        push(folder, "someone/numbers")
+    assert not hub.calls
+
+
+def test_no_token(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(FatalError, match="needs a token: set HF_TOKEN"):
+        push(folder, "someone/numbers")
+    assert not hub.calls
+
+
+def test_a_wrong_token_is_refused_and_not_shown(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(FatalError, match=r"refused the token \(401\)") as raised:
+        push(folder, "someone/numbers")
+    assert "hf_wrong" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "said"),
+    [
+        ("POST /api/repos/create", (403, "no rights"), r"may not write to someone/numbers \(403: .*no rights\)"),
+        ("PUT /lfs/", (403, "over quota"), r"may not write to someone/numbers \(403: .*over quota\)"),
+        ("/commit/main", (500, "the\ndisk is full"), r"was not pushed \(HTTP 500: .*disk is full"),
+        ("/api/datasets/someone/numbers", (404, "gone"), r"was not pushed \(HTTP 404"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_line(
+    hub: Hub, folder: Path, call: str, answer: tuple[int, str], said: str
+) -> None:
+    hub.fail[call] = answer
+    with pytest.raises(FatalError, match=said) as raised:
+        push(folder, "someone/numbers")
+    assert "\n" not in str(raised.value)
+
+
+def test_no_hub_is_one_line(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(FatalError, match=r"someone/numbers was not pushed \(Connect") as raised:
+        push(folder, "someone/numbers")
+    assert "\n" not in str(raised.value)
