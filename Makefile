@@ -1,0 +1,54 @@
+# make demo     install, get the embedded model, make a first dataset
+# make test     install, run the tests
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+MODEL := smollm2-135m-instruct
+# bench-core: the bars to run, all when empty (make bench-core ONLY="kill damage")
+ONLY ?=
+
+.PHONY: demo test test-all check bench-core clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.user
+	$(BIN)/synth-llm fetch $(MODEL)
+	$(BIN)/synth-llm run reviews --out runs/reviews
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+# The tests that `make test` leaves out: the embedded model, and what takes long.
+test-all: test
+	$(BIN)/synth-llm fetch $(MODEL)
+	$(BIN)/python -m pytest -q -m "(local or slow) and not network"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict --explicit-package-bases synth_llm filters
+
+bench-core: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.core $(ONLY)
+
+# Runs are kept: their journals may have been paid for.
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: nothing is installed again while pyproject.toml and constraints.txt stay as they are.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "synth-llm needs Python 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.user: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "Installing synth-llm into $(VENV)"
+	@$(PIP) -e '.[local,curate]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "Installing synth-llm and what its tests need into $(VENV)"
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.user
