@@ -159,8 +159,10 @@ def preview(
     models: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Preview:
-    """Carry the first `n` candidates through all steps. Their answers stay in the run folder's journal, so that `run`
-    pays nothing for them; its outputs are left as they are. The other arguments, and what is raised, are those of `run`.
+    """Carry the first `n` candidates through all steps.
+
+    Their answers stay in the run folder's journal, so that `run` pays nothing for them; its outputs are left as they
+    are. The other arguments, and what is raised, are those of `run`.
     """
     ready, _ = prepare(recipe, sets, models)
     folder = Path(out) if out is not None else Path("runs") / ready.recipe.name

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from synth_llm import journal_file, salvage
 from synth_llm.errors import FatalError, InputError
-from synth_llm.journal_file import Damaged, Line, Record, answer_sum, beside, line_sum, not_damage
+from synth_llm.journal_file import Damaged, Keys, Line, Record, answer_sum, beside, line_sum, not_damage
 from synth_llm.models.request import Answer, Request
 
 T = TypeVar("T")
@@ -110,9 +110,9 @@ class Journal:
 
     def get(self, key: str) -> Answer | None:
         """The answer to the request with this key, or None; one look-up by the index, for the event loop."""
-        if self._empty:
-            return None
         binary = bytes.fromhex(key)
+        if binary not in self._keys:
+            return None
         row = self._find(ANSWER, binary)
         if row is None:
             return None
@@ -161,6 +161,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((record, done))
+        self._keys.add(key)
         if not self._writing:
             self._writing = True
             loop.call_soon(self._write_group, loop)  # after the other answers that are there already
@@ -219,7 +220,7 @@ class Journal:
             return
         self._inflight, self._waiting = self._waiting, []
         records, line, opened = [record for record, _ in self._inflight], self._line(), self._opened
-        self._unwritten = self._empty = False
+        self._unwritten = False
 
         def hand_back(job: Future[None]) -> None:
             with suppress(RuntimeError):  # the loop is closed: `close` writes the group again
@@ -307,10 +308,9 @@ class Journal:
             for started, *numbers, total in self._reader.execute("SELECT * FROM spent"):
                 if started != self._started and total == line_sum(started, *numbers):
                     self._before = self._before.plus(Spent(*numbers))
-            some = self._reader.execute("SELECT 1 FROM answers LIMIT 1").fetchone()
+            self._keys = Keys(key for (key,) in self._reader.execute("SELECT key FROM answers"))
         except sqlite3.DatabaseError as error:
             raise not_damage(error, path) or Damaged(str(error)) from error
-        self._empty = some is None and self._scratch is None
         self._opened += 1
 
     def _disconnect(self) -> None:

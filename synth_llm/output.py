@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth_llm.row import ID, LINEAGE, PARENT, Row
+from synth_llm.row import ID, LINEAGE, PARENT, Row, public
 from synth_llm.spool import RejectedRow, dumps
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def write_kept(path: Path, rows: Callable[[], Iterable[Row]], columns: Sequence[
     """Write kept rows; `columns` are those there would be if there were no rows. `rows` is gone through twice."""
     kinds: dict[str, Kind] = {}
     for row in rows():
-        for name, value in row.items():
+        for name, value in public(row).items():
             kinds[name] = common(kinds.get(name, "null"), kind_of(value))
-    names = [name for name in kinds if name not in OURS] + [name for name in columns if name not in kinds]
+    names = list(kinds) + [name for name in columns if name not in kinds]
     types = {name: _storable(kinds.get(name, "string")) for name in names}
     _write(
         path,

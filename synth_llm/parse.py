@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from synth_llm.errors import Reject
-from synth_llm.gives import Format, Gives, as_word
+from synth_llm.gives import Format, Gives, as_word, validator
 from synth_llm.models.request import Schema
 
 MAX_DEPTH = 64
@@ -241,10 +241,12 @@ _DECODER = json.JSONDecoder(
 
 
 def _fill(value: Any, schema: Schema) -> None:
-    """Put null where a key that may be null is missing."""
+    """Put null where a key that may be null is missing; refuse 3.0 for an integer, which JSON Schema allows."""
     if isinstance(value, dict):
         for key, inner in schema.get("properties", {}).items():
             if key in value:
+                if type(value[key]) is float and "integer" in _types(inner):
+                    _refuse(f"{key}: {value[key]} is not an integer")
                 _fill(value[key], inner)
             elif inner.get("anyOf", ())[-1:] == [{"type": "null"}]:
                 value[key] = None
@@ -253,28 +255,20 @@ def _fill(value: Any, schema: Schema) -> None:
             _fill(item, schema["items"])
 
 
+def _types(schema: Schema) -> list[Any]:
+    return [schema.get("type"), *(option.get("type") for option in schema.get("anyOf", ()))]
+
+
 def _check(value: Any, schema: Schema) -> None:
     """Refuse what the schema does not allow."""
     known = _validators.get(id(schema))
     if known is None or known[0] is not schema:
         if len(_validators) >= _REMEMBERED:
             _validators.clear()
-        known = _validators[id(schema)] = (schema, _validator(schema))
+        known = _validators[id(schema)] = (schema, validator(schema).iter_errors)
     for error in known[1](value):
-        where = ".".join(str(key) for key in error.absolute_path)
+        where = ".".join(str(key) for key in error.instance_path)
         _refuse(f"{where or 'the answer'}: {error.message}"[:300])
-
-
-def _validator(schema: Schema) -> Callable[[Any], Iterator[Any]]:
-    """Of a schema; never fetches another, and 5.0 is no integer."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-    from referencing import Registry
-
-    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    strict: Any = extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
-    errors: Callable[[Any], Iterator[Any]] = strict(schema, registry=Registry()).iter_errors
-    return errors
 
 
 _READERS: dict[Format, Callable[[str, Gives, Schema | None], list[dict[str, Any]]]] = {

@@ -137,9 +137,8 @@ def ordinal(*path: int) -> Ordinal:
     return b"".join(number.to_bytes(4, "big") for number in path)
 
 
-def dumps(value: Any) -> str:
-    """JSON text, ASCII, columns in their order."""
-    return json.dumps(value, separators=(",", ":"))
+dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+"""JSON text, ASCII, columns in their order."""
 
 
 def _clean(value: Any) -> Any:

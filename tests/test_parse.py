@@ -57,7 +57,7 @@ def test_one_json_object_is_found(text: str) -> None:
         (GOOD[:-1], "no JSON"),
         (GOOD + GOOD, "brackets"),
         (GOOD + "}", "brackets"),
-        (f"[{GOOD}]", "not of type 'object'"),
+        (f"[{GOOD}]", 'not of type "object"'),
         (f"Sure: [{GOOD}]", "brackets"),
         (f"```json\n{GOOD}\n```\n```json\n{GOOD}\n```", "one block"),
         (f"{GOOD}\n```json\n{GOOD}\n```", "brackets"),

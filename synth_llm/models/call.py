@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from synth_llm.errors import FatalError, Passing, Reject, SynthError
 from synth_llm.journal import Journal
 from synth_llm.models.limit import Budget, Priority, Slots, Spent
-from synth_llm.models.request import BAD_REQUEST, Answer, Message, Model, Request, Schema, completion, tokens_used
+from synth_llm.models.request import BAD_REQUEST, Answer, Completion, Message, Model, Request, Schema, completion
 
 SAME_REFUSALS = 5
 """So many identical 400s with no success before them prove that the request itself is wrong."""
@@ -51,6 +50,14 @@ class Usage:
     """The model names the server reported, and how often."""
 
 
+class Asked(NamedTuple):
+    """An answer, as it came and as read, and whether a journal had it."""
+
+    answer: Answer
+    said: Completion
+    replayed: bool = False
+
+
 @dataclass
 class Caller:
     """Asks one named model of a recipe: what the journal holds is never asked again."""
@@ -63,7 +70,7 @@ class Caller:
     journal: Journal
     others: Sequence[Journal]
     budget: Budget
-    inflight: dict[str, asyncio.Future[Answer]]
+    inflight: dict[str, asyncio.Future[Asked]]
     seed: int = 0
     retries: int = 6
     price: tuple[float, float] = (0.0, 0.0)
@@ -91,21 +98,21 @@ class Caller:
             answer = answer or other.get(request.key)
         return answer
 
-    async def ask(self, request: Request, priority: Priority) -> tuple[Answer, bool]:
-        """The answer, and whether a journal had it. Raises Stopped, FatalError, or Reject as `unavailable`."""
+    async def ask(self, request: Request, priority: Priority) -> Asked:
+        """The answer. Raises Stopped, FatalError, or Reject as `unavailable`."""
         answer = self.known(request)
         if answer is not None:
             self.usage.replayed += 1
-            return answer, True
+            return Asked(answer, completion(answer), replayed=True)
         waiting = self.inflight.get(request.key)
         if waiting is not None:
             self.usage.shared += 1
-            return await asyncio.shield(waiting), False
+            return await asyncio.shield(waiting)
         future = self.inflight[request.key] = asyncio.get_running_loop().create_future()
         try:
-            answer = await self._send(request, priority)
-            future.set_result(answer)
-            return answer, False
+            asked = await self._send(request, priority)
+            future.set_result(asked)
+            return asked
         except BaseException as error:
             future.set_exception(error if isinstance(error, SynthError) else asyncio.CancelledError())
             future.exception()  # seen: nobody may be waiting
@@ -113,7 +120,7 @@ class Caller:
         finally:
             del self.inflight[request.key]
 
-    async def _send(self, request: Request, priority: Priority) -> Answer:
+    async def _send(self, request: Request, priority: Priority) -> Asked:
         """Send until there is a final answer; it is committed before its slot is free."""
         wait = FIRST_WAIT
         for left in range(self.retries, -1, -1):
@@ -130,7 +137,7 @@ class Caller:
             wait *= 2
         raise AssertionError("unreachable")
 
-    async def _once(self, request: Request) -> Answer:
+    async def _once(self, request: Request) -> Asked:
         want = self._most(request)
         await self.budget.reserve(want)
         used = Spent(requests=1)
@@ -139,15 +146,15 @@ class Caller:
             self.usage.sent += 1
             self.journal.spend(requests=1)
             answer = await engine.answer(request)
-            prompt_tokens, completion_tokens = self._count(answer)
-            used.tokens = prompt_tokens + completion_tokens
-            used.dollars = self.cost(prompt_tokens, completion_tokens)
-            self.usage.dollars += used.dollars
-            await self.journal.put(request, answer, prompt_tokens, completion_tokens, used.dollars)
+            said = completion(answer)
+            used.tokens = said.prompt_tokens + said.completion_tokens
+            used.dollars = self.cost(said.prompt_tokens, said.completion_tokens)
+            self._count(said, used.dollars)
+            await self.journal.put(request, answer, said.prompt_tokens, said.completion_tokens, used.dollars)
         finally:
             self.budget.settle(want, used)
-        self._judge(request, answer)
-        return answer
+        self._judge(request, answer, said)
+        return Asked(answer, said)
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars."""
@@ -159,21 +166,14 @@ class Caller:
         answer = int(self.sampling.get("max_tokens", 0))
         return Spent(requests=1, tokens=prompt + answer, dollars=self.cost(prompt, answer))
 
-    def _count(self, answer: Answer) -> tuple[int, int]:
-        """Tokens used, by the answer itself, and added up."""
-        try:
-            body = json.loads(answer.body)
-        except ValueError:
-            return 0, 0
+    def _count(self, said: Completion, dollars: float) -> None:
         usage = self.usage
-        prompt_tokens, completion_tokens = tokens_used(body)
-        usage.prompt_tokens += prompt_tokens
-        usage.completion_tokens += completion_tokens
-        model = str(body.get("model") or "") if isinstance(body, dict) else ""
-        usage.reported[model] = usage.reported.get(model, 0) + 1
-        return prompt_tokens, completion_tokens
+        usage.prompt_tokens += said.prompt_tokens
+        usage.completion_tokens += said.completion_tokens
+        usage.dollars += dollars
+        usage.reported[said.model] = usage.reported.get(said.model, 0) + 1
 
-    def _judge(self, request: Request, answer: Answer) -> None:
+    def _judge(self, request: Request, answer: Answer, said: Completion) -> None:
         """Raises FatalError when the first answers are identical refusals: the request itself is wrong."""
         endpoint = self.endpoint
         if endpoint.answered:
@@ -185,9 +185,4 @@ class Caller:
         same = [key for key, body in endpoint.refused if body == answer.body]
         if len(same) >= SAME_REFUSALS:
             self.journal.forget(same)
-            try:
-                completion(answer)
-            except Reject as reject:
-                raise FatalError(
-                    f"model {self.name}: {len(same)} identical refusals and no answer: {reject.detail}"
-                ) from None
+            raise FatalError(f"model {self.name}: {len(same)} identical refusals and no answer: {said.detail}")

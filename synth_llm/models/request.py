@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from synth_llm.errors import Reject
 from synth_llm.row import canonical
 
 Message = dict[str, str]
@@ -68,13 +67,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer as read: its text, why it ended (`stop`, `length`, ...), tokens used, the model that reported it."""
+    """An answer as read: its text, why it ended (`stop`, `length`, ...), tokens used, the model that reported it.
 
-    text: str
-    finish: str
-    prompt_tokens: int
-    completion_tokens: int
-    model: str
+    An answer without a text has a `reason` for rejection instead, with `detail` for people.
+    """
+
+    text: str = ""
+    finish: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model: str = ""
+    reason: str = ""
+    detail: str = ""
 
 
 class Model(Protocol):
@@ -95,25 +99,30 @@ class Model(Protocol):
 
 
 def completion(answer: Answer) -> Completion:
-    """Read an answer of OpenAI's chat-completion shape. Raises Reject, with the raw body, when there is no text in it."""
+    """Read an answer of OpenAI's chat-completion shape, whatever is in it."""
     raw = answer.body.decode("utf-8", "replace")
     if answer.status in BAD_REQUEST:
-        raise Reject("bad request", f"HTTP {answer.status}: {error_message(raw)}", raw=raw)
+        return Completion(reason="bad request", detail=f"HTTP {answer.status}: {error_message(raw)}")
     try:
         body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return Completion(reason="unparseable", detail="the endpoint's answer is not JSON")
+    prompt_tokens, completion_tokens = tokens_used(body)
+    try:
         choice = body["choices"][0]
         message = choice["message"]
-        text, finish = message.get("content"), choice.get("finish_reason") or "stop"
-        refusal = message.get("refusal")
-        tokens = tokens_used(body)
-        model = str(body.get("model") or "")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise Reject("unparseable", f"not a chat completion: {type(error).__name__}", raw=raw) from error
+        text, refusal = message.get("content"), message.get("refusal")
+        finish, model = str(choice.get("finish_reason") or "stop"), str(body.get("model") or "")
+    except (LookupError, TypeError, AttributeError):
+        return Completion("", "", prompt_tokens, completion_tokens, reason="unparseable", detail="no chat completion")
+    reason = detail = ""
     if refusal or finish == "content_filter":
-        raise Reject("refused", str(refusal or "stopped by the endpoint's content filter"), raw=raw)
-    if not isinstance(text, str):
-        raise Reject("unparseable", "the answer has no text", raw=raw)
-    return Completion(text.encode("utf-8", "replace").decode(), str(finish), tokens[0], tokens[1], model)
+        reason, detail = "refused", str(refusal or "stopped by the endpoint's content filter")
+    elif not isinstance(text, str):
+        reason, detail = "unparseable", "the answer has no text"
+    else:
+        text = text.encode("utf-8", "replace").decode()
+    return Completion(text or "", finish, prompt_tokens, completion_tokens, model, reason, detail)
 
 
 def tokens_used(body: Any) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.library import Library, load_filter
 from synth_llm.models.call import Caller
-from synth_llm.models.request import completion
 from synth_llm.parse import parse
 from synth_llm.prompt import Prompt, load_prompt
 from synth_llm.row import LINEAGE, Row, canonical, public
@@ -123,9 +122,12 @@ class Context:
         attempt = 0
         request = caller.request(messages, schema, row["_id"], sample, attempt)
         while True:
+            replayed = False
             try:
-                answer, replayed = await caller.ask(request, -self.number)
-                said = completion(answer)
+                asked = await caller.ask(request, -self.number)
+                replayed, said = asked.replayed, asked.said
+                if said.reason:
+                    raise Reject(said.reason, said.detail, raw=asked.answer.body.decode("utf-8", "replace"))
                 if said.finish == "length" and form.gives.format != "label":
                     raise Reject("cut", "the answer reached max_tokens before its end", raw=said.text)
                 records = parse(said.text, form.gives, schema)

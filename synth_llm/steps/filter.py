@@ -14,7 +14,7 @@ from synth_llm.row import Row, Verdict
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.step import Columns, Rejected, Step, need
 
-DEFAULT = ("length", "repetition", "refusal", "boilerplate", "placeholder", "echo")
+DEFAULT = ("length", "repetition", "refusal", "boilerplate", "placeholder", "echo", "merged")
 """The filters that `filter: {}` applies."""
 
 
