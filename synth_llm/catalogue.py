@@ -1,0 +1,142 @@
+"""What there is to use: prompts, recipes, filters, steps and models, with where each comes from and what it is for."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, cast, get_args
+
+from synth_llm import strict_yaml
+from synth_llm.errors import InputError, SynthError, nearest
+from synth_llm.library import Kind, Library
+
+KINDS = ("prompts", "recipes", "filters", "steps", "models")
+STEPS: Literal["steps"] = "steps"
+
+
+class Entry(NamedTuple):
+    """A line of the catalogue."""
+
+    name: str
+    origin: str
+    about: str
+
+
+class Named(NamedTuple):
+    """What a name means. A step has no path."""
+
+    kind: Kind | Literal["steps"]
+    name: str
+    path: Path | None
+
+
+def entries(kind: str) -> list[Entry]:
+    """Everything of a kind, sorted by name. What cannot be read says so in its `about`."""
+    if kind == STEPS:
+        return list(_steps())
+    if kind == "models":
+        return list(_models())
+    if kind not in get_args(Kind):
+        raise InputError(f"no kind '{kind}'{nearest(kind, KINDS)}")
+    about = _ABOUT[kind]
+    found = Library().names(cast("Kind", kind)).items()
+    return [Entry(name, place.origin, _said(about, name, place.path)) for name, place in found]
+
+
+def named(name: str) -> Named:
+    """What `KIND/NAME` or `NAME` means. Raises InputError when it means nothing, or several things."""
+    library, found = Library(), list[Named]()
+    first, _, rest = name.partition("/")
+    for kind in get_args(Kind):
+        known = library.names(kind)
+        for plain in dict.fromkeys([rest, name] if first == kind else [name]):
+            if plain in known:
+                found.append(Named(kind, plain, known[plain].path))
+    steps = [entry.name for entry in _steps()]
+    plain = rest if first == STEPS else name
+    if plain in steps:
+        found.append(Named(STEPS, plain, None))
+    if len(found) > 1:
+        raise InputError(f"'{name}' may be {', '.join(f'{item.kind}/{item.name}' for item in found)}; write which")
+    if not found:
+        known_names = [*steps, *(known for kind in get_args(Kind) for known in library.names(kind))]
+        raise InputError(f"nothing is named '{name}'{nearest(plain, known_names)}")
+    return found[0]
+
+
+def show(name: str) -> str:
+    """The text of a prompt, recipe or filter, or the settings of a step. Raises InputError as `named` does."""
+    item = named(name)
+    return strict_yaml.read_text(item.path) if item.path is not None else _settings(item.name)
+
+
+def _settings(name: str) -> str:
+    """A step's settings with their defaults and what they mean."""
+    from synth_llm.steps import step_types
+
+    step = step_types()[name]
+    lines = [f"{name}: {inspect.cleandoc(step.__doc__ or '')}", ""]
+    for field, info in step.model_fields.items():
+        kind = inspect.formatannotation(info.annotation).replace("typing.", "")
+        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
+        lines += [f"  {info.alias or field}: {kind} ({default})", f"      {info.description or ''}"]
+    return "\n".join(lines)
+
+
+def _steps() -> Iterator[Entry]:
+    from synth_llm.steps import BUILT_IN, step_types
+
+    for name, step in sorted(step_types().items()):
+        origin = "built-in" if step in BUILT_IN else f"plugin {step.__module__.partition('.')[0]}"
+        yield Entry(name, origin, _first_line(step.__doc__))
+
+
+def _models() -> Iterator[Entry]:
+    from synth_llm.models.weights import WEIGHTS, locate
+
+    for name, weights in sorted(WEIGHTS.items()):
+        try:
+            origin = str(locate(name))
+        except InputError:
+            origin = f"synth-llm fetch {name} ({weights.size / 1e6:,.0f} MB)"
+        yield Entry(name, origin, weights.about)
+
+
+def _said(about: Callable[[str, Path], str], name: str, path: Path) -> str:
+    try:
+        return about(name, path)
+    except SynthError as error:
+        return f"(cannot be read: {error})"
+
+
+def _prompt_about(name: str, path: Path) -> str:
+    from synth_llm.prompt import load_prompt
+
+    return _first_line(load_prompt(name, Library()).about)
+
+
+def _recipe_about(name: str, path: Path) -> str:
+    value = strict_yaml.load(path).value
+    return _first_line(str(value.get("about") or "")) if isinstance(value, dict) else ""
+
+
+def _filter_about(name: str, path: Path) -> str:
+    """The first line of its docstring; the code is not run."""
+    try:
+        return _first_line(ast.get_docstring(ast.parse(strict_yaml.read_text(path))))
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"not Python: {error}", path) from None
+
+
+def _first_line(text: str | None) -> str:
+    lines = (text or "").strip().splitlines()
+    return lines[0] if lines else ""
+
+
+_ABOUT: dict[str, Callable[[str, Path], str]] = {
+    "prompts": _prompt_about,
+    "recipes": _recipe_about,
+    "filters": _filter_about,
+}
