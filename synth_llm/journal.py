@@ -185,7 +185,10 @@ class Journal:
 
         What an answer cost is `put`'s: here count what `put` does not see.
         """
-        self._here = self._here.plus(Spent(requests, prompt_tokens, completion_tokens, dollars, seconds))
+        sent, prompts, answers, cost, time_taken = self._here
+        self._here = Spent(
+            sent + requests, prompts + prompt_tokens, answers + completion_tokens, cost + dollars, time_taken + seconds
+        )
         self._unwritten = True
 
     def spent(self) -> Spent:

@@ -36,14 +36,12 @@ def write_kept(path: Path, rows: Callable[[], Iterable[Row]], columns: Sequence[
     kinds: dict[str, Kind] = {}
     for row in rows():
         for name, value in public(row).items():
-            kinds[name] = common(kinds.get(name, "null"), kind_of(value))
+            if kinds.get(name) != "string" or type(value) is not str:
+                kinds[name] = common(kinds.get(name, "null"), kind_of(value))
     names = list(kinds) + [name for name in columns if name not in kinds]
     types = {name: _storable(kinds.get(name, "string")) for name in names}
-    _write(
-        path,
-        _schema(types),
-        ({name: _cell(row.get(name), types.get(name)) for name in [*names, *OURS]} for row in rows()),
-    )
+    texts = [name for name, kind in types.items() if kind == "json"]
+    _write(path, _schema(types), (_with_texts(row, texts) for row in rows()))
 
 
 def write_rejected(path: Path, rows: Iterable[RejectedRow]) -> None:
@@ -114,8 +112,9 @@ def _storable(kind: Kind) -> Kind:
     return kind
 
 
-def _cell(value: Any, kind: Kind) -> Any:
-    return dumps(value) if kind == "json" and value is not None else value
+def _with_texts(row: Row, columns: list[str]) -> Row:
+    """The row with JSON text in the columns that have no common type."""
+    return {**row, **{name: dumps(row[name]) for name in columns if row.get(name) is not None}} if columns else row
 
 
 def _schema(types: dict[str, Kind]) -> pa.Schema:

@@ -104,6 +104,8 @@ class Caller:
         if answer is not None:
             self.usage.replayed += 1
             return Asked(answer, completion(answer), replayed=True)
+        if request.draw is not None:  # no other request is equal
+            return await self._send(request, priority)
         waiting = self.inflight.get(request.key)
         if waiting is not None:
             self.usage.shared += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class Replay:
 
     async def answer(self, request: Request) -> Answer:
         """The journal's answer. Raises FatalError, naming the request, when it has none or two that differ."""
-        keys = self._keys.get(_without_model({**request.__dict__, "messages": list(request.messages)}), [])
+        keys = self._keys.get(_without_model(json.loads(request.text)), [])
         answers = {answer for key in keys if (answer := self._journal.get(key)) is not None}
         if len(answers) == 1:
             return answers.pop()

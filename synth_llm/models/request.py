@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from synth_llm.row import canonical
 
@@ -31,30 +30,42 @@ class Request:
     revision: str = ""
     schema: Schema | None = None
     draw: tuple[int | str, ...] | None = None
+    text: str = field(init=False, repr=False, compare=False)
+    """The canonical JSON that the key is the hash of."""
+    key: str = field(init=False, compare=False)
+    """64 hex digits."""
 
-    @cached_property
-    def text(self) -> str:
-        """The canonical JSON that the key is the hash of."""
-        return canonical(
-            {
-                "model": self.model,
-                "revision": self.revision,
-                "messages": self.messages,
-                "sampling": self.sampling,
-                "schema": self.schema,
-                "draw": self.draw,
-            }
-        )
-
-    @cached_property
-    def key(self) -> str:
-        """64 hex digits."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", self._canonical())
+        object.__setattr__(self, "key", hashlib.sha256(self.text.encode()).hexdigest())
 
     @property
     def seed(self) -> int:
         """The sampling seed sent to the engine, in [0, 2**31)."""
         return int(self.key[:8], 16) >> 1
+
+    def _canonical(self) -> str:
+        """`canonical` of the fields, put together from parts: what many requests share is encoded once."""
+        said = ",".join(f'{{"content":{_quoted(m["content"])},"role":{_quoted(m["role"])}}}' for m in self.messages)
+        return (
+            f'{{"draw":{canonical(self.draw)},"messages":[{said}],"model":{_quoted(self.model)},'
+            f'"revision":{_quoted(self.revision)},"sampling":{_shared(self.sampling)},"schema":{_shared(self.schema)}}}'
+        )
+
+
+_quoted = json.encoder.encode_basestring_ascii
+
+_encoded: dict[int, tuple[object, str]] = {}
+
+
+def _shared(value: object) -> str:
+    """The canonical JSON of an object that many requests have, such as a model's sampling parameters."""
+    known = _encoded.get(id(value))
+    if known is None or known[0] is not value:
+        if len(_encoded) >= 1024:
+            _encoded.clear()
+        known = _encoded[id(value)] = (value, canonical(value))
+    return known[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +76,7 @@ class Answer:
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """An answer as read: its text, why it ended (`stop`, `length`, ...), tokens used, the model that reported it.
 
     An answer without a text has a `reason` for rejection instead, with `detail` for people.
