@@ -386,7 +386,8 @@ def _guarded(args: Sequence[str] | None) -> int:
         if os.environ.get("SYNTH_LLM_DEBUG") == "1":
             raise
         code, said = _explained(error)
-        print(f"error: {' '.join(said.split())}", file=sys.stderr)
+        said = " ".join(said.split()).removeprefix(f"{Path.cwd()}{os.sep}")
+        print(f"error: {said}", file=sys.stderr)
         return code
 
 

@@ -81,7 +81,7 @@ class Roles(Extension):
             if token.type == "data":
                 head, newline, rest = token.value.partition("\n")
                 if newline and at_start and tags == 1 and not head.strip():
-                    token = Token(token.lineno, "data", rest)
+                    token = Token(token.lineno + 1, "data", rest)
                 at_start = (bool(newline) or at_start) and not token.value.rpartition("\n")[2].strip()
                 tags = 0 if newline else tags
             elif token.type == "variable_begin" or (inside and token.value == "include"):
