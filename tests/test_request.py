@@ -47,7 +47,13 @@ def test_the_seed_follows_the_draw():
 
 def test_an_answer_is_read():
     said = completion(Answer(body_of("Hello", model="m", prompt_tokens=3, completion_tokens=1)))
-    assert (said.text, said.finish, said.prompt_tokens, said.completion_tokens, said.model) == ("Hello", "stop", 3, 1, "m")
+    assert (said.text, said.finish, said.prompt_tokens, said.completion_tokens, said.model) == (
+        "Hello",
+        "stop",
+        3,
+        1,
+        "m",
+    )
     assert not said.reason
 
 

@@ -47,11 +47,18 @@ def bar() -> list[Bar]:
         rejected = [dict(row) for row in first.rejected]
         reasons = Counter(row["reason"] for row in rejected)
         with_raw = all(row["raw"] for row in rejected if row["reason"] in ("bad request", "unparseable"))
-        accounted = len(first.kept) + len(rejected) == ROWS and set(reasons) == {"bad request", "unparseable", "template"}
+        accounted = len(first.kept) + len(rejected) == ROWS and set(reasons) == {
+            "bad request",
+            "unparseable",
+            "template",
+        }
         lines.append(
-            ("bad_rows", f"complete {first.complete}; {len(first.kept)} kept, {dict(sorted(reasons.items()))}; raw kept {with_raw}",
-             f"complete, {ROWS} accounted for, 12 bad requests, 12 templates", 
-             first.complete and accounted and with_raw and reasons["bad request"] == reasons["template"] == 12)
+            (
+                "bad_rows",
+                f"complete {first.complete}; {len(first.kept)} kept, {dict(sorted(reasons.items()))}; raw kept {with_raw}",
+                f"complete, {ROWS} accounted for, 12 bad requests, 12 templates",
+                first.complete and accounted and with_raw and reasons["bad request"] == reasons["template"] == 12,
+            )
         )
         mock.reset()
         again = run(recipe, out=out)
@@ -59,7 +66,12 @@ def bar() -> list[Bar]:
         faults.mended = True
         run(recipe, out=out, retry=["unparseable"])
         lines.append(
-            ("bad_rows", f"--retry unparseable: {mock.sent} sent", str(reasons["unparseable"]), mock.sent == reasons["unparseable"])
+            (
+                "bad_rows",
+                f"--retry unparseable: {mock.sent} sent",
+                str(reasons["unparseable"]),
+                mock.sent == reasons["unparseable"],
+            )
         )
         mock.reset()
         last = run(recipe, out=out, retry=["bad request"])

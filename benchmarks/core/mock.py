@@ -15,7 +15,7 @@ from aiohttp import web
 Respond = Callable[[dict[str, Any], int], tuple[int, Any]]
 """(request body, its hash) -> (HTTP status, response body)."""
 
-WORDS = "quiet river stone letter window garden orange signal paper mountain copper velvet ladder winter bridge lantern".split()
+WORDS = ["quiet", "river", "stone", "letter", "window", "garden", "orange", "signal", "paper", "mountain", "copper", "velvet", "ladder", "winter", "bridge", "lantern"]
 
 
 def say(text: str) -> dict[str, Any]:

@@ -20,7 +20,10 @@ def shuffled(number: int) -> float:
 def same_everywhere() -> bool:
     found = set()
     for concurrency in (1, 7, 64, 64):
-        with tempfile.TemporaryDirectory() as folder, Mock(latency=shuffled if concurrency > 1 else lambda n: 0.0) as mock:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Mock(latency=shuffled if concurrency > 1 else lambda n: 0.0) as mock,
+        ):
             recipe = three_steps(Path(folder, "project"), mock.url, 400, concurrency=concurrency)
             run(recipe, out=Path(folder, "out"))
             found.add(outputs(Path(folder, "out")))
@@ -31,7 +34,11 @@ def empty_rows() -> tuple[int, int]:
     """(requests for texts, requests for scores) of 1,000 identical empty rows whose texts are of 10 kinds."""
 
     def few(body: dict[str, object], number: int) -> tuple[int, object]:
-        return respond(body, number) if "response_format" in body else (200, say(f"One of ten texts, number {number % 10}."))
+        return (
+            respond(body, number)
+            if "response_format" in body
+            else (200, say(f"One of ten texts, number {number % 10}."))
+        )
 
     with tempfile.TemporaryDirectory() as folder, Mock(few) as mock:
         recipe = three_steps(Path(folder, "project"), mock.url, 1, source={"empty": 1000}, threshold=1)
