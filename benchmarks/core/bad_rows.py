@@ -55,7 +55,7 @@ def bar() -> list[Bar]:
         lines.append(
             (
                 "bad_rows",
-                f"complete {first.complete}; {len(first.kept)} kept, {dict(sorted(reasons.items()))}; raw kept {with_raw}",
+                f"complete {first.complete}; {len(first.kept)} kept, {dict(sorted(reasons.items()))}; raw {with_raw}",
                 f"complete, {ROWS} accounted for, 12 bad requests, 12 templates",
                 first.complete and accounted and with_raw and reasons["bad request"] == reasons["template"] == 12,
             )

@@ -62,9 +62,17 @@ def bar() -> list[Bar]:
     with tempfile.TemporaryDirectory() as folder, Mock() as mock, Mock() as elsewhere:
         bench = Bench(Path(folder), mock)
         shown = preview(bench.recipe(), out=bench.folder / "out", n=10)
-        first = mock.sent
-        texts, scores = bench.run()
-        line("preview of 10, then run", (first - 10 + texts + 10, 0), (len(ROWS) + first - 10, 0))
+        paid = set(mock.bodies)
+        texts, _ = bench.run()
+        twice = len(paid & set(mock.bodies))
+        lines.append(
+            (
+                "edit",
+                f"preview of 10, then run: {texts} texts, {twice} paid twice",
+                "110, 0",
+                (texts, twice) == (110, 0),
+            )
+        )
         passing = int(bench.result.manifest["funnel"][1]["left"])
         lines.append(("edit", f"previewed {len(shown.rows)} rows", "10", len(shown.rows) == 10))
         line("nothing", bench.run(), (0, 0))

@@ -15,7 +15,24 @@ from aiohttp import web
 Respond = Callable[[dict[str, Any], int], tuple[int, Any]]
 """(request body, its hash) -> (HTTP status, response body)."""
 
-WORDS = ["quiet", "river", "stone", "letter", "window", "garden", "orange", "signal", "paper", "mountain", "copper", "velvet", "ladder", "winter", "bridge", "lantern"]
+WORDS = [
+    "quiet",
+    "river",
+    "stone",
+    "letter",
+    "window",
+    "garden",
+    "orange",
+    "signal",
+    "paper",
+    "mountain",
+    "copper",
+    "velvet",
+    "ladder",
+    "winter",
+    "bridge",
+    "lantern",
+]
 
 
 def say(text: str) -> dict[str, Any]:
@@ -35,7 +52,7 @@ def respond(body: dict[str, Any], number: int) -> tuple[int, Any]:
     """A score when one is asked for, else prose; one text in 12 is too short for the length filter."""
     if "response_format" in body:
         return 200, say(json.dumps({"score": number % 5 + 1}))
-    return 200, say("Short." if number % 12 == 0 else prose(number))
+    return 200, say(f"Short {number % 99991}." if number % 12 == 0 else prose(number))
 
 
 class Mock:

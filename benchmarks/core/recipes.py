@@ -42,7 +42,7 @@ def three_steps(
         "source": source or {"file": "rows.jsonl", "id": "id"},
         "steps": [
             {"generate": {"prompt": "write", "model": "writer", **({"name": names[0]} if names[0] else {})}},
-            {"filter": {"use": ["length"]}},
+            {"filter": {"use": [{"length": {"min_words": 3}}]}},
             {"judge": {"prompt": "score", "model": "judge", **({"name": names[1]} if names[1] else {})}},
             {"filter": {"name": "threshold", "if": f"score >= {threshold}"}},
         ],
