@@ -201,7 +201,7 @@ def run(
     path, sets, models = _recipe(recipe), set_ or (), model or ()
     for reason in retry or ():
         if reason not in RETRIED:
-            raise InputError(f"--retry {reason}: no such reason{nearest(reason, RETRIED)}; one of {', '.join(RETRIED)}")
+            raise InputError(f"--retry {reason}: no such reason; it is one of {', '.join(RETRIED)}")
     result = execute.run(
         path,
         out=out,
@@ -272,8 +272,8 @@ def inspect(
         if not groups:
             typer.echo("no row was rejected")
     else:
-        for one in run_folder.sample(folder, n):
-            typer.echo(screen.brief(one))
+        rows = run_folder.sample(folder, n)
+        typer.echo("\n".join(map(screen.brief, rows)) or "no row was kept")
 
 
 @app.command()
@@ -398,7 +398,7 @@ def _explained(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # a wrong command or option
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "synth-llm"
-        return BAD_INPUT, f"{error.format_message()} See `{where} --help`."
+        return BAD_INPUT, f"{error.format_message().rstrip('.')}; see {where} --help"
     if isinstance(error, OSError):
         return FAILED, f"{error.filename}: {error.strerror}" if error.filename else str(error)
     kind = type(error).__name__

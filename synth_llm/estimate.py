@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synth_llm.errors import Reject
+from synth_llm.models import identity
 from synth_llm.plan import Plan, PlannedStep
 from synth_llm.row import ID, LINEAGE, PARENT, Row, source_id
 from synth_llm.source import identified
@@ -54,8 +55,13 @@ class Estimate:
 
 
 def estimate(ready: Plan) -> Estimate:
-    """Count calls and tokens of a checked recipe. Reads the whole source: a malformed row is an InputError here."""
+    """Count calls and tokens of a checked recipe.
+
+    Raises InputError for a malformed row, because the whole source is read, and for local weights that nobody knows.
+    """
     recipe, size = ready.recipe, _size(ready)
+    for entry in recipe.models.values():
+        identity(entry, ready.use.base)
     rows, each = 1.0, []
     for planned, (becomes, tokens) in zip(ready.steps, asyncio.run(_measured(ready)), strict=True):
         each.append((planned.title, planned.step, rows * planned.step.calls, tokens))

@@ -142,13 +142,14 @@ class Live:
         self._display.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         if self._display is not None:
             self._display.stop()
         else:
             self._over.set()
             self._thread.join()
-            self._say(line(view(self.state), self.rates))
+            if error is None:
+                self._say(line(view(self.state), self.rates))
         self._notices()
 
     def _say(self, text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from synth_llm import strict_yaml
 from synth_llm.errors import InputError, nearest
@@ -80,7 +81,7 @@ class ModelEntry(BaseModel):
     """local: tokens of prompt and answer together."""
     threads: int | None = Field(default=None, ge=1)
     """local: CPU threads; one less than there are cores by default."""
-    function: Callable[..., Any] | None = Field(default=None, exclude=True)
+    function: SkipJsonSchema[Callable[..., Any] | None] = Field(default=None, exclude=True)
     """function: the Python function; a recipe file cannot hold one."""
 
     @model_validator(mode="after")
@@ -287,7 +288,8 @@ def _inside(at: Any, part: str, change: str) -> Any:
         if isinstance(item, dict) and len(item) == 1:
             kind, settings = next(iter(item.items()))
             if settings is None or isinstance(settings, dict):
-                item = item[kind] = settings or {}
+                item[kind] = settings = settings or {}
+                return settings
         return item
     inner = at.get(part)
     if inner is None:
