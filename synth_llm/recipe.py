@@ -244,7 +244,9 @@ def recipe_schema() -> dict[str, Any]:
         own = model.model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(own.pop("$defs", {}))
         definitions[f"step_{kind}"] = own
-        entry = {"$ref": f"#/$defs/step_{kind}"}
+        entry: dict[str, Any] = {"$ref": f"#/$defs/step_{kind}"}
+        if not own.get("required"):
+            entry = {"anyOf": [entry, {"type": "null"}]}  # `- filter:` has its defaults
         kinds.append({"type": "object", "properties": {kind: entry}, "required": [kind], "additionalProperties": False})
     schema["properties"]["steps"]["items"] = {"oneOf": kinds}
     schema["title"] = "synth-llm recipe"
