@@ -379,9 +379,6 @@ def _guarded(args: Sequence[str] | None) -> int:
         return int(app(args=args, prog_name="synth-llm", standalone_mode=False) or DONE)
     except (KeyboardInterrupt, CancelledError, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:  # `synth-llm list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except Exception as error:
         if os.environ.get("SYNTH_LLM_DEBUG") == "1":
             raise
