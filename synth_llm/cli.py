@@ -373,19 +373,23 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _guarded(args: Sequence[str] | None) -> int:
     """Run a command; returns the exit code."""
-    from asyncio import CancelledError
-
     try:
         return int(app(args=args, prog_name="synth-llm", standalone_mode=False) or DONE)
-    except (KeyboardInterrupt, CancelledError, typer.Abort):
-        return INTERRUPTED
-    except Exception as error:
-        if os.environ.get("SYNTH_LLM_DEBUG") == "1":
+    except BaseException as error:
+        if _is_interrupt(error):
+            return INTERRUPTED
+        if not isinstance(error, Exception) or os.environ.get("SYNTH_LLM_DEBUG") == "1":
             raise
         code, said = _explained(error)
         said = " ".join(said.split()).removeprefix(f"{Path.cwd()}{os.sep}")
         print(f"error: {said}", file=sys.stderr)
         return code
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C ended it; asyncio is looked up, not imported, because help has no use for it."""
+    loop = sys.modules.get("asyncio")
+    return isinstance(error, KeyboardInterrupt | typer.Abort) or bool(loop and isinstance(error, loop.CancelledError))
 
 
 def _explained(error: Exception) -> tuple[int, str]:
