@@ -77,7 +77,7 @@ print(datasets.load_dataset("someone/numbers", split="train")["text"][:])
 print(datasets.load_dataset("someone/numbers", "rejected", split="train")["reason"][:])
 """
         done = subprocess.run(
-            [sys.executable, "-c", code], env=clean | places, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", code], env=clean | places, capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stderr
     address, kept, rejected = done.stdout.splitlines()

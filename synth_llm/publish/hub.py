@@ -121,8 +121,8 @@ def _check_visibility(api: HfApi, repo: str, private: bool) -> None:
     """Creating a repository that exists leaves it as it is, so what was asked for may not be what is there."""
     found = api.dataset_info(repo)
     if bool(found.private) != private:
-        is_, wanted = ("public", "--public") if private else ("private", "no --public")
-        raise InputError(f"{repo} exists and is {is_}: push with {wanted}, or change it in the settings of {repo}")
+        now, how = ("public", "with") if private else ("private", "without")
+        raise InputError(f"{repo} exists and is {now}: push {how} --public, or change that in its settings on the Hub")
 
 
 def _told(error: Exception, repo: str) -> str:
