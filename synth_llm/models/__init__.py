@@ -56,7 +56,7 @@ ENGINES: dict[str, Callable[[ModelEntry, Path], Model]] = {
 }
 """What opens an engine for an entry of a recipe in folder `base`; called when its first request is really sent."""
 
-SLOTS = {"local": 8, "function": 64}
+SLOTS = {"local": 2, "function": 64}
 """Requests in flight where the recipe does not say; 16 for other engines."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +34,8 @@ class LabelCheck(Step):
     """A row agrees when more than this share of the votes gives the proposed label."""
     on_disagreement: Literal["drop", "relabel", "flag"] = "drop"
     """Reject the row; or give it the label of most votes (a tie is rejected); or keep it, for a later step to see."""
+    shots: int = Field(default=0, ge=0)
+    """So many worked examples of each label: the first in the source's `examples`, in turn. The prompt's `shots`."""
     with_: dict[str, Any] = Field(default={}, alias="with")
     """Further variables of the prompt, such as worked examples."""
 
@@ -53,7 +56,8 @@ class LabelCheck(Step):
             raise InputError(
                 f"prompt {self.prompt} gives {', '.join(prompt.gives.columns)}; a label check needs one label"
             )
-        need(prompt.needs - {"labels", *self.with_} - use.constants, have, f"prompt {self.prompt}")
+        own = {"labels", *self.with_} | ({"shots"} if self.shots else set())
+        need(prompt.needs - own - use.constants, have, f"prompt {self.prompt}")
         if self.votes > 1 and entry.temperature == 0:
             raise InputError(
                 f"votes: {self.votes} votes at temperature 0 would be one answer; raise the temperature of '{self.model}'"
@@ -65,7 +69,7 @@ class LabelCheck(Step):
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with the verdict. Raises Reject as `disagreement`, or as what the first unreadable vote was."""
         blind = {name: value for name, value in ctx.use.variables(row).items() if name != self.label}
-        variables = {**blind, "labels": ctx.cached("labels", lambda: self._labels(ctx.use)), **self.with_}
+        variables = {**blind, **ctx.cached("variables", lambda: self._variables(ctx))}
         asked = [ctx.ask(self.model, self.prompt, row, variables, vote) for vote in range(self.votes)]
         votes, lineage = [], list(row[LINEAGE])
         for answer in await asyncio.gather(*asked, return_exceptions=True):
@@ -89,6 +93,17 @@ class LabelCheck(Step):
         reject = Reject("disagreement", f"proposed {label}; votes: {counts}", value=agreement)
         reject.lineage = lineage
         raise reject
+
+    def _variables(self, ctx: Context) -> dict[str, Any]:
+        """What is the same for all rows: the labels, the worked examples in turn by label, the step's own settings."""
+        labels = self._labels(ctx.use)
+        variables: dict[str, Any] = {"labels": labels, **self.with_}
+        if self.shots:
+            pool = ctx.use.examples
+            groups = [[one for one in pool if str(one.get(self.label)) == label][: self.shots] for label in labels]
+            turns = itertools.zip_longest(*groups)
+            variables["shots"] = [{**one, "label": one[self.label]} for turn in turns for one in turn if one is not None]
+        return variables
 
     def _labels(self, use: Resources) -> list[str]:
         return self.labels or use.labels(self.label)

@@ -34,6 +34,8 @@ class Sample(Step):
     """How many; fewer when the pool has fewer."""
     into: str = "shots"
     """The column that gets the list."""
+    fixed: bool = False
+    """One draw for all rows that match alike: their prompts then begin alike, and engines read that part once."""
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns and `into`."""
@@ -80,7 +82,8 @@ class _Pool:
         if self._group(row) not in self.groups:
             return []
         rows, hashes = self.groups[self._group(row)]
-        own = _hashes([canonical([ctx.seed, ctx.step, row["_id"]])])[0]
+        whose = self._group(row) if self.step.fixed else row["_id"]
+        own = _hashes([canonical([ctx.seed, ctx.step, whose])])[0]
         ranks = _mixed(hashes ^ own)
         keep = min(self.step.n, len(rows))
         nearest = np.argpartition(ranks, keep - 1)[:keep]
