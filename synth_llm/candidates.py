@@ -1,4 +1,4 @@
-"""Source rows as a run takes them up: read once at the start, by cell, and again and again where the source allows it."""
+"""Source rows as a run takes them up: read once at the start, by cell, and again where the source allows it."""
 
 from __future__ import annotations
 

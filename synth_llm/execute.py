@@ -554,7 +554,7 @@ def _yaml(recipe: Recipe) -> str:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("synth-llm", "datasets", "jinja2", "jsonschema", "pyarrow", "pydantic", "xllamacpp", "datasketch")
+    packages = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp", "datasketch")
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for package in packages:
         with suppress(PackageNotFoundError):

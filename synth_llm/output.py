@@ -28,7 +28,7 @@ GROUP = 10_000
 """Rows in a Parquet row group."""
 
 Kind = Any
-"""A JSON type: "null", "bool", "int", "float", "string", "json" (no common type), ("list", Kind), ("struct", {name: Kind})."""
+"""A JSON type: "null", "bool", "int", "float", "string", ("list", Kind), ("struct", {name: Kind}); or "json", any."""
 
 
 def write_kept(path: Path, rows: Callable[[], Iterable[Row]], columns: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ class Segment:
         self._failure: BaseException | None = None
 
     async def run(self, rows: Iterator[tuple[Ordinal, Row]]) -> None:
-        """Carry all rows. An error that is no row's lets the others finish what they asked, and is raised at the end."""
+        """Carry all rows. An error that is no row's lets the others finish what they asked, and is raised last."""
         self._source = rows
         await asyncio.gather(*(self._worker() for _ in range(self.workers)))
         if self._failure is not None:

@@ -22,7 +22,8 @@ BATCH = 512
 _SCHEMA = """
 CREATE TABLE source (n INTEGER PRIMARY KEY, cell TEXT, data TEXT);
 CREATE INDEX cells ON source (cell, n);
-CREATE TABLE rows (stage INTEGER, ordinal BLOB, accepted INTEGER, data TEXT, PRIMARY KEY (stage, ordinal)) WITHOUT ROWID;
+CREATE TABLE rows (stage INTEGER, ordinal BLOB, accepted INTEGER, data TEXT, PRIMARY KEY (stage, ordinal))
+WITHOUT ROWID;
 CREATE TABLE rejected (ordinal BLOB PRIMARY KEY, step TEXT, reason TEXT, detail TEXT, value REAL, raw TEXT, data TEXT)
 WITHOUT ROWID;
 """

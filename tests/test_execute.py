@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -55,12 +56,12 @@ def reasons(result) -> Counter[str]:
 
 
 def adds_up(result) -> None:
-    """Every row that entered a step left it, was rejected, replaced or is unfinished; and every step hands on its rows."""
+    """Every row that entered a step left it, was rejected, replaced or is unfinished; every step hands on its rows."""
     funnel = result.manifest["funnel"]
     for step in funnel:
         gone = step["left"] + sum(step["rejected"].values()) + step["replaced"] + step["unfinished"]
         assert step["entered"] + step["made"] == gone, step
-    for before, after in zip(funnel, funnel[1:], strict=False):
+    for before, after in itertools.pairwise(funnel):
         assert after["entered"] == before["left"]
     assert funnel[0]["entered"] == result.stats["candidates"]
     assert funnel[-1]["left"] == result.stats["kept"] == len(result.kept)

@@ -56,7 +56,7 @@ def respond(body: dict[str, Any], number: int) -> tuple[int, Any]:
 
 
 class Mock:
-    """`with Mock() as mock`: serves at `mock.url`; `mock.bodies` counts each body, `mock.seen_again` the repeated ones."""
+    """`with Mock() as mock`: serves at `mock.url`; counts each body, and in `seen_again` the repeated ones."""
 
     def __init__(self, respond: Respond = respond, latency: Callable[[int], float] = lambda number: 0.0) -> None:
         self.respond, self.latency = respond, latency

@@ -1,4 +1,4 @@
-"""order: concurrency and the order of answers change nothing; equal greedy questions are asked once, others never share."""
+"""order: concurrency and the order of answers change nothing; equal greedy questions are asked once."""
 
 from __future__ import annotations
 

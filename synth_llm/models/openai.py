@@ -36,7 +36,10 @@ class OpenAI:
         self._session: aiohttp.ClientSession | None = None
 
     async def answer(self, request: Request) -> Answer:
-        """POST the request once. Raises Passing on 408, 409, 429, 5xx, resets and time-outs, FatalError on 401, 403, 404."""
+        """POST the request once.
+
+        Raises Passing on 408, 409, 429, 5xx, resets and time-outs; FatalError on 401, 403, 404 and other statuses.
+        """
         import aiohttp
 
         session = self._session = self._session or self._open()

@@ -100,7 +100,7 @@ class Model(Protocol):
     """The hash of local weights, else what the recipe says."""
 
     async def answer(self, request: Request) -> Answer:
-        """Answer one request. Raises FatalError or Passing; a refusal of this one request is an Answer with its status."""
+        """Answer one request. Raises FatalError or Passing; a refusal of this request is an Answer with its status."""
         ...
 
     async def close(self) -> None:

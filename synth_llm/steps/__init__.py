@@ -36,7 +36,7 @@ BUILT_IN: tuple[type[Step], ...] = (Chunk, Dedup, Filter, Generate, Judge, Label
 
 @cache
 def step_types() -> dict[str, type[Step]]:
-    """Every step type by name: the built-in ones, and those of packages with an entry point of group `synth_llm.steps`."""
+    """Every step type by name: the built-in ones, and those of entry points of group `synth_llm.steps`."""
     types = {step.type: step for step in BUILT_IN}
     for entry in entry_points(group="synth_llm.steps"):
         types.setdefault(entry.name, entry.load())

@@ -17,7 +17,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 class Chunk(Step):
-    """Each row becomes passages of at most `words` words, cut between paragraphs, else between sentences, else words."""
+    """Each row becomes passages of at most `words` words, cut between paragraphs, else sentences, else words."""
 
     type: ClassVar[str] = "chunk"
 

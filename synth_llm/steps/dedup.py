@@ -21,7 +21,7 @@ PERMUTATIONS = 128
 
 
 class Dedup(Step):
-    """Rows are taken in candidate order; one that repeats a kept one, of this round or of what earlier rounds accepted, is rejected."""
+    """A row that repeats an earlier one, of this round or of what earlier rounds accepted, is rejected."""
 
     type: ClassVar[str] = "dedup"
 

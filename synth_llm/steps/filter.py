@@ -73,6 +73,6 @@ class Filter(Step):
             function = use.filter(name)
             own = settings.get("column", self.column)
             keywords = check_settings(function, {k: v for k, v in settings.items() if k != "column"}, f"filter {name}")
-            for column in [own] if isinstance(own, str) else own:
-                checks.append((name, column, partial(function, **keywords)))
+            check = partial(function, **keywords)
+            checks += [(name, column, check) for column in ([own] if isinstance(own, str) else own)]
         return checks

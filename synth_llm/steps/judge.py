@@ -13,7 +13,10 @@ from synth_llm.steps.step import Columns, Rejected, Step, need
 
 
 class Judge(Step):
-    """The columns that the prompt gives are added to the row. A judge that cannot be read is not a verdict: the row is rejected."""
+    """The columns that the prompt gives are added to the row.
+
+    A judge that cannot be read is not a verdict: the row is rejected.
+    """
 
     type: ClassVar[str] = "judge"
 

@@ -60,7 +60,7 @@ class LabelCheck(Step):
         need(prompt.needs - own - use.constants, have, f"prompt {self.prompt}")
         if self.votes > 1 and entry.temperature == 0:
             raise InputError(
-                f"votes: {self.votes} votes at temperature 0 would be one answer; raise the temperature of '{self.model}'"
+                f"votes: {self.votes} at temperature 0 would be one answer; raise the temperature of '{self.model}'"
             )
         if len(self._labels(use)) < 2:
             raise InputError(f"labels: the source does not say which values '{self.label}' has; list them")
@@ -102,7 +102,9 @@ class LabelCheck(Step):
             pool = ctx.use.examples
             groups = [[one for one in pool if str(one.get(self.label)) == label][: self.shots] for label in labels]
             turns = itertools.zip_longest(*groups)
-            variables["shots"] = [{**one, "label": one[self.label]} for turn in turns for one in turn if one is not None]
+            variables["shots"] = [
+                {**one, "label": one[self.label]} for turn in turns for one in turn if one is not None
+            ]
         return variables
 
     def _labels(self, use: Resources) -> list[str]:
