@@ -1,0 +1,59 @@
+"""newcomer: a fresh clone, `make demo`, and nothing else; then how a person labels what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.core.recipes import Bar
+
+ROOT = Path(__file__).parents[2]
+LABELS = Path(__file__).with_name("labels.jsonl")
+"""What a person said of the demo's texts (`positive`, `negative` or `neither`), without their proposed label."""
+JUDGED = 40
+
+
+def bar() -> list[Bar]:
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "synth-llm")
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        own = {"SYNTH_LLM_CACHE": str(Path(folder, "cache"))}  # the weights are fetched too
+        began = time.monotonic()
+        done = subprocess.run(["make", "demo"], cwd=clone, env={**os.environ, **own}, capture_output=True, text=True)
+        minutes = (time.monotonic() - began) / 60
+        rows = pq.read_table(clone / "runs/reviews/kept.parquet").to_pylist() if done.returncode == 0 else []
+    labels = {row["label"] for row in rows}
+    made = done.returncode == 0 and len(rows) >= 60 and len(labels) >= 2 and all(row["judged"] for row in rows)
+    return [
+        ("newcomer", f"{len(rows)} accepted in {len(labels)} labels, {minutes:.1f} min", ">= 60, >= 2, < 10 min",
+         made and minutes < 10),
+        agreement(rows),
+    ]  # fmt: skip
+
+
+def agreement(rows: list[dict[str, str]]) -> Bar:
+    """The share of 40 rows on whose label the person agrees, with Wilson's 95 % interval."""
+    said = {row["text"]: row["label"] for row in map(json.loads, LABELS.read_text().splitlines())}
+    judged = [said[row["text"]] == row["label"] for row in rows if row["text"] in said][:JUDGED]
+    if len(judged) < JUDGED:
+        return ("newcomer", f"only {len(judged)} texts of this run were labelled by hand", f"{JUDGED}", False)
+    share, half, middle = wilson(sum(judged), len(judged))
+    figure = f"{sum(judged)} of {len(judged)} labels agree: {share:.0%} ({middle - half:.0%} to {middle + half:.0%})"
+    return ("newcomer", figure, ">= 75 %", share >= 0.75)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float, float]:
+    """Share, half width and middle of the 95 % interval (Wilson 1927)."""
+    z, share = 1.96, hits / of
+    scale = 1 + z * z / of
+    return (
+        share,
+        z * (share * (1 - share) / of + z * z / (4 * of * of)) ** 0.5 / scale,
+        (share + z * z / (2 * of)) / scale,
+    )
