@@ -97,7 +97,6 @@ class State:
     taken_up: int = 0
     """Candidates of this round that entered the first step."""
     round_size: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
     notices: list[str] = field(default_factory=list)
 
 
@@ -520,7 +519,9 @@ class Run:
     def _model_facts(self, name: str) -> dict[str, Any]:
         """What the manifest says of one model, with a notice when the server reports another one than before."""
         caller, entry = self.state.callers[name], self.recipe.models[name]
-        before = output.read_manifest(self.folder).get("models", {}).get(name, {}).get("reported", {})
+        before: dict[str, int] = {}
+        with suppress(InputError):  # a damaged manifest is about to be replaced
+            before = output.read_manifest(self.folder).get("models", {}).get(name, {}).get("reported", {})
         now = set(caller.usage.reported)
         if before and now and now - set(before):
             self.notices.append(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synth_llm.errors import InputError
 from synth_llm.row import ID, LINEAGE, PARENT, Row, public
 from synth_llm.spool import RejectedRow, dumps
 
@@ -178,11 +179,15 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder; empty when the run has not written one yet."""
+    """The manifest of a run folder; empty when the run has not written one yet. Raises InputError on a damaged one."""
     try:
-        value: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not {"counts", "funnel", "models", "sha256"} <= value.keys():
+        raise InputError("is not a manifest of synth-llm; run again to write it anew", folder / MANIFEST)
     return value
 
 

@@ -89,22 +89,12 @@ def _is_run(path: Path) -> bool:
 
 def status(folder: Path) -> Status:
     """How the run in a folder stands. Raises InputError or FatalError when its files cannot be read."""
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     spent, answers = Spent(), 0
     if (folder / JOURNAL).exists():
         with journal_of(folder) as journal:
             spent, answers = journal.spent(), len(journal)
     return Status(folder, manifest, spent, answers, _is_locked(folder / ".lock"))
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = read_manifest(folder)
-        if not manifest or {"counts", "funnel", "models"} <= manifest.keys():
-            return manifest
-    except (ValueError, AttributeError):
-        pass
-    raise InputError("is not a manifest of synth-llm; run again to write it anew", folder / MANIFEST)
 
 
 def _is_locked(lock: Path) -> bool:
@@ -175,7 +165,7 @@ def rejections(folder: Path, reason: str | None = None, examples: int = 2) -> li
 
 
 def _order(folder: Path) -> dict[str, int]:
-    return {step["step"]: number for number, step in enumerate(_manifest(folder).get("funnel", []))}
+    return {step["step"]: number for number, step in enumerate(read_manifest(folder).get("funnel", []))}
 
 
 def find_row(folder: Path, prefix: str) -> tuple[Row, bool]:

@@ -103,6 +103,8 @@ class Caller:
         answer = self.known(request)
         if answer is not None:
             self.usage.replayed += 1
+            if self.others and self.journal.get(request.key) is None:  # the run folder is to replay on its own
+                await self.journal.put(request, answer, 0, 0)
             return Asked(answer, completion(answer), replayed=True)
         if request.draw is not None:  # no other request is equal
             return await self._send(request, priority)
@@ -140,11 +142,10 @@ class Caller:
         raise AssertionError("unreachable")
 
     async def _once(self, request: Request) -> Asked:
-        want = self._most(request)
+        engine, want = self.endpoint.started(), self._most(request)
         await self.budget.reserve(want)
         used = Spent(requests=1)
         try:
-            engine = self.endpoint.started()
             self.usage.sent += 1
             self.journal.spend(requests=1)
             answer = await engine.answer(request)

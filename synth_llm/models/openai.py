@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 URL = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
+LONG = 8
+"""Characters from which a key is a secret: shorter ones are stand-ins for endpoints that want none."""
 
 
 class OpenAI:
@@ -34,6 +36,7 @@ class OpenAI:
         self._headers = {**(headers or {}), "Content-Type": "application/json"}
         self._key_env, self._timeout = key_env or (KEY if url == URL else None), timeout
         self._session: aiohttp.ClientSession | None = None
+        self._key = ""
 
     async def answer(self, request: Request) -> Answer:
         """POST the request once.
@@ -50,7 +53,11 @@ class OpenAI:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             what = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
             raise Passing(f"{self.url}: {what}") from None
-        if status == 200 or status in BAD_REQUEST:
+        if status == 200:
+            return Answer(body)
+        if len(self._key) >= LONG:  # an endpoint may repeat it in a refusal
+            body = body.replace(self._key.encode(), f"${self._key_env}".encode())
+        if status in BAD_REQUEST:
             return Answer(body, status)
         message = f"{self.url}: HTTP {status}: {error_message(body.decode('utf-8', 'replace'))}"
         if status in {408, 409, 425, 429} or status >= 500:
@@ -70,7 +77,12 @@ class OpenAI:
             key = os.environ.get(self._key_env)
             if not key:
                 raise InputError(f"model {self.name}: the environment variable {self._key_env} holds no API key")
-            headers["Authorization"] = f"Bearer {key}"
+            if not key.isascii() or not key.isprintable():
+                raise InputError(
+                    f"model {self.name}: the API key in {self._key_env} holds a line end or another character that "
+                    "no key has; set it again"
+                )
+            self._key, headers["Authorization"] = key, f"Bearer {key}"
         return aiohttp.ClientSession(
             headers=headers,
             trust_env=True,

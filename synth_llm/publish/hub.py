@@ -51,10 +51,7 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
 
 def _checked_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder that holds all it should, with the rows that its last run wrote."""
-    try:
-        manifest = output.read_manifest(folder)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read as a manifest: {error}", folder / output.MANIFEST) from error
+    manifest = output.read_manifest(folder)
     if not manifest:
         raise InputError(f"{folder} is not a run folder; it has no {output.MANIFEST} (does its run still work?)")
     for name in (output.KEPT, output.REJECTED, output.JOURNAL, output.RECIPE, output.CARD):

@@ -34,7 +34,7 @@ class Filter(Step):
     @classmethod
     def _condition_alone(cls, settings: Any) -> Any:
         """With `if` alone, no filters are applied."""
-        if isinstance(settings, dict) and "if" in settings and "use" not in settings:
+        if isinstance(settings, dict) and settings.keys() & {"if", "if_"} and "use" not in settings:
             return {**settings, "use": []}
         return settings
 
