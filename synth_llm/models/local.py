@@ -19,8 +19,8 @@ from synth_llm.models.weights import revision
 
 T = TypeVar("T")
 
-SLOTS = 8
-"""Requests decoded together: beyond it two to four cores gain little, and each slot holds its context in memory."""
+SLOTS = 4
+"""Requests decoded together. More gain little on a few cores: each slot computes the prompt's beginning itself."""
 PROMPT_MEMORY = 256
 """MiB of computed prompts that are kept when their slot is given to another."""
 SILENT = -1
@@ -30,9 +30,10 @@ SILENT = -1
 class Local:
     """`engine: local`. Loads the weights at the first request.
 
-    An answer depends on its request alone, not on what is answered beside it: keys and values are BF16 and attention
-    is the flash kernel, which llama.cpp then computes row by row, whatever the batch. (For F16 it has kernels that
-    round differently for one token and for many.)
+    With the default weights an answer depends on its request alone, to the bit, not on what is answered beside it: keys
+    and values are BF16 and attention is the flash kernel, which llama.cpp then computes row by row, whatever the batch.
+    (For F16 it has kernels that round differently for one token and for many.) Other weights may round by the batch all
+    the same, as Q4_K ones do: an answer that is asked again may differ then; one in the journal never does.
     """
 
     def __init__(
@@ -49,8 +50,8 @@ class Local:
         async with self._loading:
             if self._server is None:
                 self._server = await _in_thread(self._load)
-        body = _body(request)
-        return await _in_thread(lambda: _ask(self._server, body))
+        server, body = self._server, _body(request)
+        return await _in_thread(lambda: _ask(server, body))
 
     async def close(self) -> None:
         """Let the weights go, when the last request in flight has ended."""
