@@ -51,6 +51,8 @@ class Filter(Step):
         for name, column, check in ctx.cached("checks", lambda: self._checks(ctx.use)):
             try:
                 verdict: Verdict = check(row, column)
+                if not isinstance(verdict, Verdict):
+                    raise TypeError(f"returned {verdict!r:.80}, not a Verdict")
             except MissingExtra:
                 raise
             except Exception as error:  # a filter's code is the user's: its failure on a row is recorded as that row's
