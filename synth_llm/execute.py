@@ -471,6 +471,9 @@ class Run:
         """Accepted rows, in candidate order."""
         return (row for _, row in self.spool.rows(self.last, accepted=True))
 
+    def _kept_texts(self) -> Iterator[str]:
+        return (text for _, text in self.spool.texts(self.last, accepted=True))
+
     def outcomes(self) -> Iterator[tuple[Row, RejectedRow | None]]:
         """Accepted and rejected rows together, in candidate order."""
         accepted = ((at, row, None) for at, row in self.spool.rows(self.last, accepted=True))
@@ -481,7 +484,7 @@ class Run:
     def _write(self, file: RecipeFile | None, why: str) -> Result:
         """Write the run folder."""
         folder, manifest = self.folder, self._manifest(why)
-        output.write_kept(folder / output.KEPT, self.kept, self.plan.columns)
+        output.write_kept(folder / output.KEPT, self._kept_texts, self.plan.columns)
         output.write_rejected(folder / output.REJECTED, (item for _, item in self.spool.rejected()))
         output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.recipe))
         output.write_text(folder / output.CARD, output.card(manifest))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_llm.errors import InputError
-from synth_llm.row import ID, LINEAGE, PARENT, Row, public
+from synth_llm.row import ID, LINEAGE, PARENT, public
 from synth_llm.spool import RejectedRow, dumps
 
 if TYPE_CHECKING:
@@ -32,17 +32,20 @@ Kind = Any
 """A JSON type: "null", "bool", "int", "float", "string", ("list", Kind), ("struct", {name: Kind}); or "json", any."""
 
 
-def write_kept(path: Path, rows: Callable[[], Iterable[Row]], columns: Sequence[str]) -> None:
-    """Write kept rows; `columns` are those there would be if there were no rows. `rows` is gone through twice."""
+def write_kept(path: Path, texts: Callable[[], Iterable[str]], columns: Sequence[str]) -> None:
+    """Write kept rows, each given as JSON text; `columns` are those there would be if there were no rows.
+
+    `texts` is gone through twice: the first time for the types.
+    """
     kinds: dict[str, Kind] = {}
-    for row in rows():
-        for name, value in public(row).items():
+    for text in texts():
+        for name, value in public(json.loads(text)).items():
             if kinds.get(name) != "string" or type(value) is not str:
                 kinds[name] = common(kinds.get(name, "null"), kind_of(value))
     names = list(kinds) + [name for name in columns if name not in kinds]
     types = {name: _storable(kinds.get(name, "string")) for name in names}
-    texts = [name for name, kind in types.items() if kind == "json"]
-    _write(path, _schema(types), (_with_texts(row, texts) for row in rows()))
+    mixed = [name for name, kind in types.items() if kind == "json"]
+    _write(path, _schema(types), (_with_texts(text, mixed) for text in texts()) if mixed else texts())
 
 
 def write_rejected(path: Path, rows: Iterable[RejectedRow]) -> None:
@@ -50,11 +53,11 @@ def write_rejected(path: Path, rows: Iterable[RejectedRow]) -> None:
     types: dict[str, Kind] = dict.fromkeys(("step", "reason", "detail"), "string")
     types |= {"value": "float", "raw": "string", "row": "string"}
 
-    def lines() -> Iterator[Row]:
+    def lines() -> Iterator[str]:
         for item in rows:
             own = {name: item.row.get(name) for name in OURS}
-            row = {name: value for name, value in item.row.items() if name not in OURS}
-            yield {**item._asdict(), "row": json.dumps(row, ensure_ascii=False), **own}
+            row = json.dumps(public(item.row), ensure_ascii=False)
+            yield dumps({**item._asdict(), "row": row, **own})
 
     _write(path, _schema(types), lines())
 
@@ -113,9 +116,10 @@ def _storable(kind: Kind) -> Kind:
     return kind
 
 
-def _with_texts(row: Row, columns: list[str]) -> Row:
+def _with_texts(text: str, columns: list[str]) -> str:
     """The row with JSON text in the columns that have no common type."""
-    return {**row, **{name: dumps(row[name]) for name in columns if row.get(name) is not None}} if columns else row
+    row = json.loads(text)
+    return dumps({**row, **{name: dumps(row[name]) for name in columns if row.get(name) is not None}})
 
 
 def _schema(types: dict[str, Kind]) -> pa.Schema:
@@ -133,19 +137,31 @@ def _schema(types: dict[str, Kind]) -> pa.Schema:
     return pa.schema([pa.field(name, arrow(kind)) for name, kind in types.items()] + ours)
 
 
-def _write(path: Path, schema: pa.Schema, rows: Iterator[Row]) -> None:
-    import pyarrow as pa
+def _write(path: Path, schema: pa.Schema, lines: Iterable[str]) -> None:
+    """Write rows, each a line of JSON text; Arrow reads them itself, which costs a tenth of Python objects."""
     import pyarrow.parquet as pq
 
     with atomic(path) as beside, pq.ParquetWriter(beside, schema, compression="zstd") as writer:
-        group: list[Row] = []
-        for row in rows:
-            group.append(row)
+        group: list[str] = []
+        for line in lines:
+            group.append(line)
             if len(group) == GROUP:
-                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                writer.write_table(_table(group, schema))
                 group = []
         if group:
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            writer.write_table(_table(group, schema))
+
+
+def _table(lines: list[str], schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    text = "\n".join(lines).encode()
+    return arrow_json.read_json(
+        pa.BufferReader(text),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
+        parse_options=arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+    ).select(schema.names)
 
 
 class atomic:

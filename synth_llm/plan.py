@@ -73,6 +73,9 @@ def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
     for at, step in enumerate(recipe.steps):
         try:
             have = step.columns(have, use)  # type: ignore[attr-defined]
+            for column in have:
+                if column.startswith("_"):
+                    raise InputError(f"'{column}' cannot be a column: names that start with _ are ours")
         except InputError as error:
             raise _placed(error, where, f"step {at + 1} ({step.type})", ("steps", at, step.type)) from None
         steps.append(PlannedStep(step, titles[at], have, rows))

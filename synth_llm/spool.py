@@ -80,13 +80,16 @@ class Spool:
 
     def rows(self, stage: int, since: Ordinal = b"", *, accepted: bool = False) -> Iterator[tuple[Ordinal, Row]]:
         """A stage's rows from ordinal `since` on, in candidate order."""
+        return ((ordinal, json.loads(text)) for ordinal, text in self.texts(stage, since, accepted=accepted))
+
+    def texts(self, stage: int, since: Ordinal = b"", *, accepted: bool = False) -> Iterator[tuple[Ordinal, str]]:
+        """As `rows`, each row as JSON text on one line."""
         self._flush()
         query = (
             "SELECT ordinal, data FROM rows WHERE stage = ? AND ordinal >= ? AND accepted >= ? ORDER BY ordinal LIMIT ?"
         )
         while batch := self._db.execute(query, (stage, since, int(accepted), BATCH)).fetchall():
-            for ordinal, data in batch:
-                yield ordinal, json.loads(data)
+            yield from batch
             since = batch[-1][0] + b"\0"
 
     def rejected(self) -> Iterator[tuple[Ordinal, RejectedRow]]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
+import atexit
 import os
 import secrets
+import socket
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from synth_llm.errors import FatalError, MissingExtra, Passing
-from synth_llm.models.request import BAD_REQUEST, Answer, Request, Schema
+from synth_llm.models.request import BAD_REQUEST, Answer, Request, Schema, error_message
 from synth_llm.models.weights import revision
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    import aiohttp
 
 SLOTS = 4
 """Requests decoded together. More gain little on a few cores: each slot computes the prompt's beginning itself."""
@@ -25,6 +25,8 @@ PROMPT_MEMORY = 256
 """MiB of computed prompts that are kept when their slot is given to another."""
 SILENT = -1
 """llama.cpp logs nothing, not even errors: they reach the user as ours."""
+PATIENCE = 5.0
+"""Seconds."""
 
 
 class Local:
@@ -43,25 +45,37 @@ class Local:
         self._path, self._slots, self._context = path, slots or SLOTS, context
         self._threads = threads or max(1, (os.cpu_count() or 2) - 1)
         self._loading = asyncio.Lock()
-        self._server: Any = None
+        self._running: _Running | None = None
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request. A prompt that is too long, or a schema it cannot follow, is an Answer with status 400."""
+        import aiohttp
+
         async with self._loading:
-            if self._server is None:
-                self._server = await _in_thread(self._load)
-        server, body = self._server, _body(request)
-        return await _in_thread(lambda: _ask(server, body))
+            if self._running is None:
+                self._running = await asyncio.to_thread(self._load)
+        running = self._running
+        try:
+            async with running.session() as session, session.post(running.url, json=_body(request)) as response:
+                body, status = await response.read(), response.status
+        except aiohttp.ClientError as error:
+            raise FatalError(f"{self._path}: llama.cpp does not answer: {error}") from None
+        if status == 200 or status in BAD_REQUEST:
+            return Answer(body, status)
+        raise Passing(f"{self._path}: llama.cpp: {error_message(body.decode('utf-8', 'replace'))}")
 
     async def close(self) -> None:
-        """Let the weights go, when the last request in flight has ended."""
-        self._server = None
+        """Break off what is in flight and let the weights go."""
+        running, self._running = self._running, None
+        if running is not None:
+            await asyncio.to_thread(running.stop)
 
-    def _load(self) -> Any:
+    def _load(self) -> _Running:
         try:
             import xllamacpp
         except ImportError:
             raise MissingExtra("the embedded engine", "local") from None
+        running = _Running()
         params = xllamacpp.CommonParams()
         params.verbosity = SILENT
         params.model.path, params.model_alias = str(self._path), {self._path.stem}
@@ -70,39 +84,50 @@ class Local:
         params.cache_ram_mib = PROMPT_MEMORY
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_BF16
-        params.api_keys = [secrets.token_hex(16)]
-        with tempfile.TemporaryDirectory() as private:  # it must listen somewhere: on a socket that is gone at once
-            if hasattr(os, "fork"):
-                params.hostnames = [str(Path(private) / "llama.sock")]
-            try:
-                return xllamacpp.Server(params)
-            except RuntimeError:
-                raise FatalError(
-                    f"{self._path}: llama.cpp cannot load it: damaged, or too large for the memory"
-                ) from None
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Run `function` in a thread of its own that never holds up the end of the process, unlike an executor's."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():  # cancelled meanwhile
-            return
-        future.set_exception(error) if error is not None else future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result, error = None, None
+        params.api_keys = [running.key]
+        if running.socket is not None:
+            params.hostnames = [running.socket]
         try:
-            result = function()
-        except BaseException as raised:
-            error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
+            running.server = xllamacpp.Server(params)
+        except RuntimeError:
+            running.stop()
+            raise FatalError(f"{self._path}: llama.cpp cannot load it: damaged, or too large for the memory") from None
+        atexit.register(running.stop)
+        return running
 
-    threading.Thread(target=run, daemon=True, name="llama.cpp").start()
-    return await future
+
+class _Running:
+    """llama.cpp at work, reached through a socket in a private folder (where there are none: a port, with a key).
+
+    Not through its Python calls: they cannot be broken off, and a process that ends in one crashes.
+    """
+
+    def __init__(self) -> None:
+        self.server: Any = None
+        self.key = secrets.token_hex(16)
+        self._folder = tempfile.TemporaryDirectory(prefix="synth-llm-", ignore_cleanup_errors=True)
+        self.socket = str(Path(self._folder.name) / "llama.sock") if hasattr(socket, "AF_UNIX") else None
+
+    @property
+    def url(self) -> str:
+        """Where chat completions are asked for."""
+        return ("http://llama" if self.socket else self.server.listening_address) + "/v1/chat/completions"
+
+    def session(self) -> aiohttp.ClientSession:
+        """A connection for one request: closing it breaks the request off."""
+        import aiohttp
+
+        connector = aiohttp.UnixConnector(self.socket) if self.socket else aiohttp.TCPConnector()
+        headers, timeout = {"Authorization": f"Bearer {self.key}"}, aiohttp.ClientTimeout(total=None)
+        return aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
+
+    def stop(self) -> None:
+        """End llama.cpp before the process does; waits for the token that is being computed, at most `PATIENCE`."""
+        atexit.unregister(self.stop)
+        thread = threading.Thread(target=self.__dict__.update, kwargs={"server": None}, daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        self._folder.cleanup()
 
 
 def _body(request: Request) -> dict[str, Any]:
@@ -128,15 +153,3 @@ def _choice(schema: Schema) -> str | None:
 def _literal(char: str) -> str:
     """One character inside a GBNF string."""
     return char if char.isascii() and (char.isalnum() or char in " -_") else f"\\U{ord(char):08X}"
-
-
-def _ask(server: Any, body: dict[str, Any]) -> Answer:
-    """Call llama.cpp. It returns some refusals and raises others."""
-    try:
-        said = server.handle_chat_completions(body)
-    except (ValueError, RuntimeError) as error:
-        said = {"error": {"code": 400, "message": str(error)}}
-    status = said["error"].get("code", 500) if "error" in said else 200
-    if status != 200 and status not in BAD_REQUEST:
-        raise Passing(f"llama.cpp: {said['error'].get('message', status)}")
-    return Answer(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"), status)

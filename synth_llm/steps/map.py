@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from synth_llm.errors import InputError
 from synth_llm.expression import Expression
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources, json_value
@@ -28,6 +29,9 @@ class Map(Step):
             need(Expression.of(text).needs, have, f"set.{column}")
         have |= set(self.set)
         need(self.rename, have, "rename")
+        for old, new in self.rename.items():
+            if new in have - set(self.rename):
+                raise InputError(f"rename: '{old}' would overwrite column '{new}'; rename or drop that one first")
         have = (have - set(self.rename)) | set(self.rename.values())
         need(self.drop, have, "drop")
         return have - set(self.drop)
