@@ -1,9 +1,9 @@
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
@@ -18,9 +18,11 @@ pytestmark = pytest.mark.local
 @pytest.fixture(scope="module")
 def model():
     try:
-        return Local(locate(DEFAULT), slots=4, context=512)
+        model = Local(locate(DEFAULT), slots=4, context=512)
     except InputError as error:
         pytest.skip(str(error))
+    yield model
+    asyncio.run(model.close())
 
 
 def request(*texts, schema=None, draw=None, **sampling):
@@ -113,26 +115,53 @@ def test_damaged_weights_are_one_line(tmp_path):
         ask(Local(tmp_path / "bad.gguf"), request("Hi"))
 
 
-def test_it_is_quiet_does_not_listen_and_ends_while_it_answers(model):
-    code = """
-        import asyncio, pathlib, time
-        from synth_llm.models.local import Local
-        from synth_llm.models.request import Request
-        from synth_llm.models.weights import DEFAULT, locate
-        async def main():
-            model = Local(locate(DEFAULT), slots=2, context=2048)
-            slow = Request("", ({"role": "user", "content": "Go"},), {"max_tokens": 2000, "ignore_eos": True})
-            await model.answer(Request("", slow.messages, {"max_tokens": 1}))
-            ports = [line.split() for line in pathlib.Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
-            inodes = {row[9] for row in ports if row[3] == "0A"}
-            links = [str(link.readlink()) for link in pathlib.Path("/proc/self/fd").iterdir() if link.is_symlink()]
-            assert not [link for link in links if link.strip("socket:[]") in inodes]
-            task = asyncio.create_task(model.answer(slow))
-            await asyncio.sleep(0.3)
-            assert not task.done()
-            task.cancel()
-            await model.close()
-        asyncio.run(main())
-    """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=15)
+BROKEN_OFF = """
+import asyncio, os, pathlib, signal
+from synth_llm.models.local import Local
+from synth_llm.models.request import Request
+from synth_llm.models.weights import DEFAULT, locate
+
+def listens():
+    rows = [line.split() for line in pathlib.Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    sockets = [os.path.realpath(f"/proc/self/fd/{fd}").rpartition("/")[2] for fd in os.listdir("/proc/self/fd")]
+    return [row for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+
+async def main():
+    model = Local(locate(DEFAULT), slots=2, context=2048)
+    slow = Request("", ({"role": "user", "content": "Go"},), {"max_tokens": 2000, "ignore_eos": True})
+    await model.answer(Request("", slow.messages, {"max_tokens": 1}))
+    assert not listens()
+    tasks = [asyncio.create_task(model.answer(slow)) for _ in range(2)]
+    await asyncio.sleep(0.3)
+    assert not any(task.done() for task in tasks)
+    BREAK_OFF
+    await asyncio.sleep(0)
+    [task.exception() for task in tasks if task.done() and not task.cancelled()]
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.parametrize("how", ["await model.close()", "tasks[0].cancel()", "os.kill(os.getpid(), signal.SIGINT)"])
+def test_it_is_quiet_does_not_listen_and_ends_while_it_answers(model, how, tmp_path):
+    code = BROKEN_OFF.replace("BREAK_OFF", how)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-X", "faulthandler", "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancelled_request_frees_its_slot(model):
+    async def main():
+        small = Local(model._path, slots=1, context=2048)
+        slow = asyncio.create_task(small.answer(request("Go", max_tokens=2000, ignore_eos=True)))
+        await asyncio.sleep(2)
+        slow.cancel()
+        await asyncio.wait_for(small.answer(request("Hi", max_tokens=1)), 10)
+        await small.close()
+
+    asyncio.run(main())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import secrets
 import socket
 import tempfile
-import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,6 @@ PROMPT_MEMORY = 256
 """MiB of computed prompts that are kept when their slot is given to another."""
 SILENT = -1
 """llama.cpp logs nothing, not even errors: they reach the user as ours."""
-PATIENCE = 5.0
-"""Seconds."""
 
 
 class Local:
@@ -68,7 +67,9 @@ class Local:
         """Break off what is in flight and let the weights go."""
         running, self._running = self._running, None
         if running is not None:
-            await asyncio.to_thread(running.stop)
+            for session in list(running.sessions):
+                await session.close()
+            running.stop()
 
     def _load(self) -> _Running:
         try:
@@ -104,6 +105,7 @@ class _Running:
 
     def __init__(self) -> None:
         self.server: Any = None
+        self.sessions: set[aiohttp.ClientSession] = set()
         self.key = secrets.token_hex(16)
         self._folder = tempfile.TemporaryDirectory(prefix="synth-llm-", ignore_cleanup_errors=True)
         self.socket = str(Path(self._folder.name) / "llama.sock") if hasattr(socket, "AF_UNIX") else None
@@ -113,20 +115,24 @@ class _Running:
         """Where chat completions are asked for."""
         return ("http://llama" if self.socket else self.server.listening_address) + "/v1/chat/completions"
 
-    def session(self) -> aiohttp.ClientSession:
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
         """A connection for one request: closing it breaks the request off."""
         import aiohttp
 
         connector = aiohttp.UnixConnector(self.socket) if self.socket else aiohttp.TCPConnector()
         headers, timeout = {"Authorization": f"Bearer {self.key}"}, aiohttp.ClientTimeout(total=None)
-        return aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
+        async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout) as session:
+            self.sessions.add(session)
+            try:
+                yield session
+            finally:
+                self.sessions.discard(session)
 
     def stop(self) -> None:
-        """End llama.cpp before the process does; waits for the token that is being computed, at most `PATIENCE`."""
+        """End llama.cpp, before the process does. It waits for the connections to be closed."""
         atexit.unregister(self.stop)
-        thread = threading.Thread(target=self.__dict__.update, kwargs={"server": None}, daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
+        self.server = None
         self._folder.cleanup()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from synth_llm.errors import InputError, MissingExtra, Reject
+from synth_llm.errors import InputError, Reject, SynthError
 from synth_llm.expression import Expression
 from synth_llm.library import check_settings
 from synth_llm.row import Row, Verdict
@@ -40,8 +41,9 @@ class Filter(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The same columns."""
-        for _, column, _ in self._checks(use):
+        for _, column, check in self._checks(use):
             need([column], have, "filter")
+            _try_once(check, column)
         if self.if_ is not None:
             need(Expression.of(self.if_).needs, have, f"condition '{self.if_}'")
         return have
@@ -53,8 +55,6 @@ class Filter(Step):
                 verdict: Verdict = check(row, column)
                 if not isinstance(verdict, Verdict):
                     raise TypeError(f"returned {verdict!r:.80}, not a Verdict")
-            except MissingExtra:
-                raise
             except Exception as error:  # a filter's code is the user's: its failure on a row is recorded as that row's
                 raise Reject("filter error", f"{name}: {type(error).__name__}: {error}") from error
             if not verdict.keep:
@@ -78,3 +78,13 @@ class Filter(Step):
             check = partial(function, **keywords)
             checks += [(name, column, check) for column in ([own] if isinstance(own, str) else own)]
         return checks
+
+
+def _try_once(check: Callable[[Row, str], Verdict], column: str) -> None:
+    """Raises what a filter says of its settings or of a missing package now, before anything is asked."""
+    try:
+        check({column: "A few words."}, column)
+    except SynthError:
+        raise
+    except Exception:
+        return  # what it makes of a made-up row does not matter; on real rows it is recorded
