@@ -1,0 +1,112 @@
+"""Everything that comes with the package: each prompt, recipe and filter is loaded and used once."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synth_llm.library import Library, check_settings, filter_settings, load_filter
+from synth_llm.plan import plan
+from synth_llm.prompt import load_prompt
+from synth_llm.recipe import load_recipe
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = Library(ROOT)
+PROMPTS, RECIPES, FILTERS = (
+    sorted(path.relative_to(ROOT / kind).with_suffix("").as_posix() for path in (ROOT / kind).rglob(f"*{suffix}"))
+    for kind, suffix in (("prompts", ".jinja"), ("recipes", ".yaml"), ("filters", ".py"))
+)
+
+MADE: dict[str, Any] = {
+    "labels": ["good", "bad"],
+    "shots": [{"text": "A shown text.", "label": "good", "topic": "bread"}],
+    "seeds": [{"instruction": "Name a tree."}],
+    "made": [{"instruction": "Count to three."}],
+}
+"""Values for variables that are no text."""
+
+
+def used(name: str) -> set[str]:
+    """The prompts that a recipe names."""
+    recipe, _ = load_recipe(ROOT / "recipes" / f"{name}.yaml")
+    return {prompt for step in recipe.steps if (prompt := getattr(step, "prompt", None))}
+
+
+def variables(names: frozenset[str]) -> dict[str, Any]:
+    return {name: MADE.get(name, f"<the {name}>") for name in names}
+
+
+def test_there_is_something_to_check():
+    assert PROMPTS
+    assert RECIPES
+    assert FILTERS
+    assert set(PROMPTS) == set(LIBRARY.names("prompts"))
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_renders_with_and_without_what_is_optional(name):
+    prompt = load_prompt(name, LIBRARY)
+    assert prompt.about.endswith((".", ")."))
+    for names in (prompt.needs, prompt.needs | prompt.optional):
+        messages = prompt.render(variables(names))
+        assert messages[-1]["role"] == "user"
+        assert all(message["content"].strip() == message["content"] != "" for message in messages)
+        said = "\n".join(message["content"] for message in messages)
+        assert not re.search(r"{{|}}|{%|%}|{#|Undefined", said), "nothing of the template is left"
+        for variable in names - set(MADE):
+            assert f"<the {variable}>" in said, f"{variable} is needed and not said"
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_says_what_it_gives(name):
+    prompt = load_prompt(name, LIBRARY)
+    assert prompt.gives.columns
+    schema = prompt.gives.schema(variables(prompt.needs))
+    assert prompt.gives.format not in {"json", "label"} or schema
+    assert "OneOf" not in repr(schema), "variables are put in"
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_is_used_by_a_recipe_or_a_default(name):
+    assert name in set().union(*map(used, RECIPES)) | {"judge/label"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_plans_and_is_short(name):
+    recipe, file = load_recipe(ROOT / "recipes" / f"{name}.yaml")
+    ready = plan(recipe, file.base, file.error)
+    assert ready.expected >= 1
+    assert sum(ready.calls.values()) >= 1
+    assert recipe.about.endswith(".")
+    assert used(name) <= set(PROMPTS)
+    assert len([line for line in file.text.splitlines() if line.strip()]) <= 25
+    assert max(map(len, file.text.splitlines())) <= 125
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_is_documented_and_typed(name):
+    function = load_filter(name, LIBRARY)
+    module = ast.get_docstring(ast.parse((ROOT / "filters" / f"{name}.py").read_text())) or ""
+    assert inspect.getdoc(function), "what it keeps"
+    for setting, parameter in filter_settings(function).items():
+        assert parameter.annotation is not parameter.empty, setting
+        if setting != "column":
+            said = module + (inspect.getdoc(function) or "")
+            assert re.search(rf"\b{setting}\b", said), f"no word on setting {setting}"
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filters_defaults_are_values_that_its_settings_take(name):
+    function = load_filter(name, LIBRARY)
+    defaults = {
+        setting: parameter.default
+        for setting, parameter in filter_settings(function).items()
+        if parameter.default is not parameter.empty
+    }
+    required = {"is": "json"} if name == "format" and "is" not in defaults else {}
+    assert check_settings(function, {**defaults, **required}, name)
