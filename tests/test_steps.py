@@ -463,6 +463,14 @@ def test_an_expression_that_fails_rejects_the_row(text):
     assert "\n" not in str(reject)
 
 
+@pytest.mark.parametrize("text", ["'\\ud800'", "{'\\ud800': 1}", "'a\\0'", "{'a\\0': 1}", "{1: 2}"])
+def test_a_value_that_no_file_can_hold_rejects_the_row_and_the_run_is_written(text):
+    result = run(Recipe(source=Source(rows=[{"a": 1}]), steps=[Map(set={"b": text})]))
+    (gone,) = result.rejected
+    assert gone["reason"] == "template"
+    assert gone["detail"].startswith("b: not a JSON value")
+
+
 def test_map_does_not_touch_the_row_it_got():
     one = row(1, a="x")
     apply(Map(set={"a": "'y'"}, rename={"a": "b"}), one)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from synth_llm.errors import InputError, Reject, nearest
+from synth_llm.files import plain
 from synth_llm.library import Library, load_filter
 from synth_llm.models.call import Caller
 from synth_llm.parse import parse
@@ -147,9 +148,9 @@ class Context:
 
 
 def json_value(value: Any, what: str) -> Any:
-    """The value itself. Raises Reject when it is no JSON value."""
+    """The value as a JSON value that every file can hold. Raises Reject when it is none."""
     try:
-        canonical(value)
+        canonical(value)  # NaN is refused here, not made null
+        return plain(value)
     except (TypeError, ValueError) as error:
         raise Reject("template", f"{what}: not a JSON value ({error})") from error
-    return value
