@@ -27,6 +27,8 @@ KEPT, REJECTED, MANIFEST, JOURNAL, RECIPE, CARD = (
 OURS = (ID, PARENT, LINEAGE)
 GROUP = 10_000
 """Rows in a Parquet row group."""
+DEEPEST = 16
+"""Levels of lists and objects in a column; a deeper one is JSON text, because Parquet readers give up at some depth."""
 
 Kind = Any
 """A JSON type: "null", "bool", "int", "float", "string", ("list", Kind), ("struct", {name: Kind}); or "json", any."""
@@ -44,6 +46,7 @@ def write_kept(path: Path, texts: Callable[[], Iterable[str]], columns: Sequence
                 kinds[name] = common(kinds.get(name, "null"), kind_of(value))
     names = list(kinds) + [name for name in columns if name not in kinds]
     types = {name: _storable(kinds.get(name, "string")) for name in names}
+    types |= {name: "json" for name, kind in types.items() if _depth(kind) > DEEPEST}
     mixed = [name for name, kind in types.items() if kind == "json"]
     _write(path, _schema(types), (_with_texts(text, mixed) for text in texts()) if mixed else texts())
 
@@ -103,6 +106,12 @@ def common(one: Kind, other: Kind) -> Kind:
         fields = {name: common(one[1].get(name, "null"), other[1].get(name, "null")) for name in names}
         return "json" if "json" in fields.values() else ("struct", fields)
     return "json"
+
+
+def _depth(kind: Kind) -> int:
+    if not isinstance(kind, tuple):
+        return 0
+    return 1 + max(_depth(inner) for inner in ([kind[1]] if kind[0] == "list" else kind[1].values()))
 
 
 def _storable(kind: Kind) -> Kind:

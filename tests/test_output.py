@@ -125,6 +125,15 @@ def test_columns_keep_their_order_and_ours_come_last(tmp_path):
     assert list(pq.read_schema(tmp_path / KEPT).names) == list(back[0])
 
 
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["lists", "objects"])
+def test_what_is_nested_deeply_is_json_text_that_readers_can_read(tmp_path, wrap):
+    value: Any = 1
+    for _ in range(62):
+        value = wrap(value)
+    (back,) = kept(tmp_path, [{"x": value}])
+    assert json.loads(back["x"]) == value
+
+
 def test_no_rows_have_their_columns(tmp_path):
     assert kept(tmp_path, [], columns=("label", "text")) == []
     assert pq.read_schema(tmp_path / KEPT).names == ["label", "text", "_id", "_parent", "_lineage"]
