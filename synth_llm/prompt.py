@@ -49,7 +49,8 @@ class Prompt:
         into = Messages()
         left, said = budget.set(Budget()), messages.set(into)
         try:
-            context = self._template.new_context(variables if isinstance(variables, dict) else dict(variables))
+            # The globals are put in here: Jinja's own way, through a ChainMap, costs as much as the rendering.
+            context = self._template.new_context({**self._template.environment.globals, **variables}, shared=True)
             rest = "".join(self._template.root_render_func(context)).strip()
         except Exception as error:  # whatever a template does with a row's values is that row's failure
             raise Reject("template", _where(error)) from error

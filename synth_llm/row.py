@@ -22,11 +22,18 @@ class Verdict(NamedTuple):
     value: float | None = None
 
 
+quoted = json.encoder.encode_basestring_ascii
+"""The JSON text of a text."""
+
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, ASCII. Raises ValueError on NaN and infinities."""
+    if type(value) is tuple:  # ids and draws: a fifth of the encoder's time
+        parts = [quoted(item) if type(item) is str else str(item) for item in value if type(item) in (str, int)]
+        if len(parts) == len(value):
+            return f"[{','.join(parts)}]"
     return _CANONICAL(value)
 
 

@@ -165,6 +165,9 @@ class Caller:
 
     def _most(self, request: Request) -> Spent:
         """The most a request can use: a token is at least one byte, and a template adds a few a message."""
+        limits = self.budget.limits
+        if limits.tokens is None and limits.dollars is None:
+            return Spent(requests=1)
         prompt = sum(len(message["content"].encode()) + 16 for message in request.messages)
         answer = int(self.sampling.get("max_tokens", 0))
         return Spent(requests=1, tokens=prompt + answer, dollars=self.cost(prompt, answer))

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from synth_llm.row import canonical
+from synth_llm.row import canonical, quoted
 
 Message = dict[str, str]
 """`{"role": "system" | "user" | "assistant", "content": text}`."""
@@ -46,14 +46,12 @@ class Request:
 
     def _canonical(self) -> str:
         """`canonical` of the fields, put together from parts: what many requests share is encoded once."""
-        said = ",".join(f'{{"content":{_quoted(m["content"])},"role":{_quoted(m["role"])}}}' for m in self.messages)
+        said = ",".join(f'{{"content":{quoted(m["content"])},"role":{quoted(m["role"])}}}' for m in self.messages)
         return (
-            f'{{"draw":{canonical(self.draw)},"messages":[{said}],"model":{_quoted(self.model)},'
-            f'"revision":{_quoted(self.revision)},"sampling":{_shared(self.sampling)},"schema":{_shared(self.schema)}}}'
+            f'{{"draw":{canonical(self.draw)},"messages":[{said}],"model":{quoted(self.model)},'
+            f'"revision":{quoted(self.revision)},"sampling":{_shared(self.sampling)},"schema":{_shared(self.schema)}}}'
         )
 
-
-_quoted = json.encoder.encode_basestring_ascii
 
 _encoded: dict[int, tuple[object, str]] = {}
 
@@ -156,10 +154,7 @@ def error_message(raw: str) -> str:
 
 def body_of(text: str, *, model: str = "", prompt_tokens: int = 0, completion_tokens: int = 0) -> bytes:
     """The body of a chat completion that says `text`: for engines that have no server."""
-    return json.dumps(
-        {
-            "model": model,
-            "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
-        }
-    ).encode()
+    message = f'{{"role": "assistant", "content": {quoted(text)}}}'
+    usage = f'{{"prompt_tokens": {prompt_tokens}, "completion_tokens": {completion_tokens}}}'
+    choice = f'{{"message": {message}, "finish_reason": "stop"}}'
+    return f'{{"model": {quoted(model)}, "choices": [{choice}], "usage": {usage}}}'.encode()
