@@ -31,6 +31,10 @@ _OWN: dict[str, set[str]] = {
 """The settings that only one engine has."""
 
 
+_SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
+"""Headers that a recipe must not hold: it is copied into every run folder."""
+
+
 class Price(BaseModel):
     """Dollars a million tokens."""
 
@@ -93,6 +97,13 @@ class ModelEntry(BaseModel):
                     raise ValueError(f"engine '{self.engine}' has no setting '{name}'; it belongs to '{engine}'")
         if self.engine in {"openai", "replay"} and not self.model:
             raise ValueError(f"engine '{self.engine}' needs 'model'")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url: '{self.url}' must begin with http:// or https://")
+        for name in self.headers or ():
+            if name.lower() in _SECRET:
+                raise ValueError(
+                    f"headers: '{name}' holds a secret; put it into the environment and name it in key_env"
+                )
         if self.engine == "function" and self.function is None:
             raise ValueError("engine 'function' needs a Python function: build the recipe in Python")
         return self

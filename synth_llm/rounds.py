@@ -51,7 +51,8 @@ class Rounds:
     def _size(self, cell: Cell) -> int:
         """What is missing over the measured yield; a cell that has accepted nothing yet is tried with care."""
         if not cell.accepted:
-            return max(1, min(math.ceil(cell.missing / self.expected), HOPELESS - cell.in_vain))
+            wanted = max(math.ceil(cell.missing / self.expected), cell.in_vain)  # twice as many each time in vain
+            return max(1, min(wanted, HOPELESS - cell.in_vain))
         tried = max(cell.tried, cell.accepted / self.expected)  # relabelled rows come from other cells' candidates
         return math.ceil(cell.missing * tried / cell.accepted * SPARE)
 

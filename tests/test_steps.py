@@ -608,3 +608,34 @@ def test_a_filter_that_returns_no_verdict_rejects_the_row(project, returned):
 )
 def test_filter_settings_are_checked_before_any_row(step, message):
     assert message in plan_error(step, {"text", "score"})
+
+
+def test_examples_drawn_by_the_label_never_reach_its_check(project):
+    """Shots that all have the proposed label would tell it to the judge."""
+    Path("prompts/leaky.jinja").write_text(
+        "---\ngives: {label: one of labels}\n---\n"
+        "{{ labels | join }} {% if shots is defined %}{{ shots }}{% endif %} {{ text }}\n"
+    )
+    examples = [{"label": label, "text": f"an example of {label} {n}"} for label in ("good", "bad") for n in range(3)]
+    seen = []
+
+    def say(text, request):
+        seen.append(text)
+        return "good"
+
+    model = Model(say)
+    recipe = Recipe(
+        models={"judge": model.entry(temperature=0)},
+        source=Source(
+            rows=[{"label": "good", "text": "a text"}, {"label": "bad", "text": "another"}], examples=examples
+        ),
+        steps=[Sample(match="label"), LabelCheck(prompt="leaky", model="judge", on_disagreement="flag")],
+    )
+    run(recipe)
+    assert seen
+    assert not any("an example" in text for text in seen)
+    Path("prompts/leaky.jinja").write_text(
+        "---\ngives: {label: one of labels}\n---\n{{ labels | join }} {{ shots }} {{ text }}\n"
+    )
+    with pytest.raises(InputError, match="drawn by the label it is to check"):
+        run(recipe)

@@ -16,7 +16,7 @@ from synth_llm.models.request import BAD_REQUEST, Answer, Completion, Message, M
 SAME_REFUSALS = 5
 """So many identical 400s with no success before them prove that the request itself is wrong."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds before the first retry, doubled each time with jitter, and the most that is waited."""
+"""Seconds before the first retry, doubled each time with jitter, and the most; unless the endpoint says how long."""
 
 
 @dataclass
@@ -137,7 +137,8 @@ class Caller:
                 pause = error.retry_after
             finally:
                 self.endpoint.slots.release()
-            await asyncio.sleep(min(LONGEST_WAIT, pause if pause is not None else wait) * random.uniform(1.0, 1.25))
+            pause = min(wait, LONGEST_WAIT) if pause is None else pause
+            await asyncio.sleep(pause * random.uniform(1.0, 1.25))
             wait *= 2
         raise AssertionError("unreachable")
 

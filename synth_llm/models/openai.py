@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from synth_llm.errors import FatalError, InputError, Passing
@@ -103,7 +105,12 @@ def _payload(request: Request) -> bytes:
 
 
 def _seconds(retry_after: str | None) -> float | None:
+    """What Retry-After asks for: seconds, or an HTTP date (RFC 9110, section 10.2.3); never more than ten minutes."""
     try:
-        return max(0.0, float(retry_after)) if retry_after else None
+        seconds = float(retry_after or "")
     except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(retry_after or "").timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(0.0, seconds), 600.0)

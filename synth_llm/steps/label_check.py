@@ -12,6 +12,7 @@ from pydantic import Field
 from synth_llm.errors import InputError, Reject
 from synth_llm.row import LINEAGE, Row
 from synth_llm.steps.context import Context, Resources
+from synth_llm.steps.sample import Sample
 from synth_llm.steps.step import Columns, Rejected, Step, need
 
 
@@ -57,6 +58,12 @@ class LabelCheck(Step):
                 f"prompt {self.prompt} gives {', '.join(prompt.gives.columns)}; a label check needs one label"
             )
         own = {"labels", *self.with_} | ({"shots"} if self.shots else set())
+        for step in use.recipe.steps:
+            if isinstance(step, Sample) and self.label in step.matched and step.into in prompt.needs - own:
+                raise InputError(
+                    f"prompt {self.prompt} sees column '{step.into}', drawn by the label it is to check; "
+                    "give the label check worked examples of its own: shots: 4"
+                )
         need(prompt.needs - own - use.constants, have, f"prompt {self.prompt}")
         if self.votes > 1 and entry.temperature == 0:
             raise InputError(
@@ -68,7 +75,8 @@ class LabelCheck(Step):
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with the verdict. Raises Reject as `disagreement`, or as what the first unreadable vote was."""
-        blind = {name: value for name, value in ctx.use.variables(row).items() if name != self.label}
+        needs = ctx.use.prompt(self.prompt).needs  # what is optional may have been drawn by the label: not from the row
+        blind = {name: value for name, value in ctx.use.variables(row).items() if name in needs and name != self.label}
         variables = {**blind, **ctx.cached("variables", lambda: self._variables(ctx))}
         asked = [ctx.ask(self.model, self.prompt, row, variables, vote) for vote in range(self.votes)]
         votes, lineage = [], list(row[LINEAGE])

@@ -39,10 +39,10 @@ class Sample(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns and `into`."""
-        need(self._match, have, "match")
+        need(self.matched, have, "match")
         if EXAMPLES in self._pools:
             given = frozenset().union(*(frozenset(example) for example in use.examples))
-            need(self._match, given, "match: the pool of examples")
+            need(self.matched, given, "match: the pool of examples")
         return have | {self.into}
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
@@ -51,7 +51,8 @@ class Sample(Step):
         return [{**row, self.into: pool.draw(row, ctx)}]
 
     @property
-    def _match(self) -> list[str]:
+    def matched(self) -> list[str]:
+        """The columns in which candidates have the row's values."""
         return [self.match] if isinstance(self.match, str) else self.match
 
     @property
@@ -90,7 +91,7 @@ class _Pool:
         return [rows[int(i)] for i in nearest[np.argsort(ranks[nearest], kind="stable")]]
 
     def _group(self, row: Row) -> str:
-        return canonical([row.get(column) for column in self.step._match])
+        return canonical([row.get(column) for column in self.step.matched])
 
 
 def _hashes(texts: Iterable[str]) -> np.ndarray:
