@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 HOPELESS = 50
 """So many candidates of a cell in a row without one accepted: stop. Also the most a cell tries before its first."""
+SURE = 10
+"""Below so many accepted rows the yield is a guess: a round then at most triples what was tried."""
 SPARE = 1.05
 """A later round takes this much more than it expects to need: one round too many costs more than a few rows."""
 
@@ -54,7 +56,8 @@ class Rounds:
             wanted = max(math.ceil(cell.missing / self.expected), cell.in_vain)  # twice as many each time in vain
             return max(1, min(wanted, HOPELESS - cell.in_vain))
         tried = max(cell.tried, cell.accepted / self.expected)  # relabelled rows come from other cells' candidates
-        return math.ceil(cell.missing * tried / cell.accepted * SPARE)
+        size = math.ceil(cell.missing * tried / cell.accepted * SPARE)
+        return size if cell.accepted >= SURE else min(size, max(2 * cell.tried, cell.missing))
 
     def note(self, cell: str, tried: int, accepted: int, *, asked_for: int) -> None:
         """Count a round: candidates taken up and their accepted rows; fewer than asked for means used up."""

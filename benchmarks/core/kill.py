@@ -35,7 +35,10 @@ def outputs(out: Path) -> tuple[bytes, bytes]:
 
 
 def kills(rows: int, count: int, seed: int = 11) -> dict[str, object]:
-    """Run once undisturbed, then once under `count` kills; what came of it."""
+    """Run once undisturbed, then once under `count` kills; what came of it.
+
+    A request is re-paid by the kill that took its answer: the last one after which it was sent again.
+    """
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, Mock(latency=lambda number: 0.005 + number % 40 / 1000) as mock:
         recipe = three_steps(Path(folder, "project"), mock.url, rows, concurrency=IN_FLIGHT)
@@ -45,9 +48,10 @@ def kills(rows: int, count: int, seed: int = 11) -> dict[str, object]:
         assert start(recipe, Path(folder, "calm")).wait() == 0
         replay_s = time.monotonic() - began
         mock.reset()
-        worst = finished = 0
-        for at in range(count):
-            before = mock.seen_again
+        finished, at = 0, 0
+        while at - finished < count:
+            at += 1
+            mock.epoch = at
             process = start(recipe, Path(folder, "killed"))
             if at % 5 == 0 or finished:  # at any moment of a start, a replay, the writing of the output
                 wait_for(process, lambda: False, draw.uniform(0.0, 1.2 * replay_s))
@@ -60,15 +64,14 @@ def kills(rows: int, count: int, seed: int = 11) -> dict[str, object]:
             elif process.wait() == 0:
                 finished += 1
             process.wait()
-            worst = max(worst, mock.seen_again - before)
         assert start(recipe, Path(folder, "killed")).wait() == 0
         again = outputs(Path(folder, "killed"))
         return {
-            "kills": count - finished,
+            "kills": at - finished,
             "finished": finished,
             "needed": needed,
             "distinct": len(mock.bodies),
-            "worst": worst,
+            "worst": max(mock.lost.values(), default=0),
             "repaid": mock.seen_again,
             "identical": again == calm,
         }

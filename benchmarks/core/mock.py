@@ -62,6 +62,12 @@ class Mock:
         self.respond, self.latency = respond, latency
         self.bodies: Counter[bytes] = Counter()
         self.seen_again = self.in_flight = self.most_in_flight = 0
+        self.epoch = 0
+        """Which start of the client this is; whoever restarts it counts on."""
+        self.last: dict[bytes, int] = {}
+        """The epoch in which a body came last."""
+        self.lost: Counter[int] = Counter()
+        """By epoch: its requests that came again in a later one, so that their answers had been lost."""
         self.asked: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -92,6 +98,9 @@ class Mock:
         mark = hashlib.sha256(raw).digest()
         self.bodies[mark] += 1
         self.seen_again += self.bodies[mark] > 1
+        if self.last.get(mark, self.epoch) != self.epoch:
+            self.lost[self.last[mark]] += 1
+        self.last[mark] = self.epoch
         number = int.from_bytes(mark[:8], "big")
         body = json.loads(raw)
         self.asked.append(body["messages"][-1]["content"])
@@ -114,5 +123,7 @@ class Mock:
     def reset(self) -> None:
         """Count anew."""
         self.bodies.clear()
+        self.last.clear()
+        self.lost.clear()
         self.asked.clear()
         self.seen_again = self.most_in_flight = 0
