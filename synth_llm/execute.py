@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import platform
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ from synth_llm import output
 from synth_llm.candidates import Candidates
 from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.journal import Journal
+from synth_llm.manifest import State, facts
 from synth_llm.models import ENGINES, address, identity, slots
 from synth_llm.models.call import Caller, Endpoint
 from synth_llm.models.limit import Budget, Limits, Slots, Spent
@@ -81,23 +79,6 @@ class Preview:
     why: str
     """Why some of them are unfinished, or empty."""
     unfinished: int
-
-
-@dataclass
-class State:
-    """What a run has done so far, for whoever shows it."""
-
-    tallies: list[Tally]
-    callers: dict[str, Caller]
-    budget: Budget
-    target: int | None
-    candidates: int = 0
-    accepted: int = 0
-    round: int = 0
-    taken_up: int = 0
-    """Candidates of this round that entered the first step."""
-    round_size: int = 0
-    notices: list[str] = field(default_factory=list)
 
 
 Watch = Callable[[State], Any]
@@ -483,66 +464,14 @@ class Run:
 
     def _write(self, file: RecipeFile | None, why: str) -> Result:
         """Write the run folder."""
-        folder, manifest = self.folder, self._manifest(why)
+        folder = self.folder
+        manifest = facts(self.plan, self.state, self.journal, folder, why)
         output.write_kept(folder / output.KEPT, self._kept_texts, self.plan.columns)
         output.write_rejected(folder / output.REJECTED, (item for _, item in self.spool.rejected()))
         output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.recipe))
         output.write_text(folder / output.CARD, output.card(manifest))
         output.write_manifest(folder, manifest)
         return Result(folder, not why, why, manifest)
-
-    def _manifest(self, why: str) -> dict[str, Any]:
-        state, use = self.state, self.plan.use
-        rejected = sum((tally.rejected for tally in state.tallies), Counter[str]())
-        models = {name: self._model_facts(name) for name in self.recipe.models}
-        return {
-            "name": self.recipe.name,
-            "about": self.recipe.about,
-            "complete": not why,
-            "why": why,
-            "counts": {
-                "candidates": state.candidates,
-                "rounds": state.round,
-                "kept": state.accepted,
-                "rejected": rejected.total(),
-                "unfinished": sum(tally.unfinished for tally in state.tallies),
-            },
-            "rejected_by_reason": dict(sorted(rejected.items())),
-            "funnel": [{**asdict(tally), "rejected": dict(sorted(tally.rejected.items()))} for tally in state.tallies],
-            "models": models,
-            "spent": {"this run": self._spent_here(), "all runs": self.journal.spent()._asdict()},
-            "versions": _versions(),
-            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
-            "prompts": {name: prompt.sha256 for name, prompt in sorted(use.prompts.items())},
-            "filters": {name: output.file_hash(use.library.find("filters", name)) for name in sorted(use.filters)},
-            "notices": self.notices,
-        }
-
-    def _model_facts(self, name: str) -> dict[str, Any]:
-        """What the manifest says of one model, with a notice when the server reports another one than before."""
-        caller, entry = self.state.callers[name], self.recipe.models[name]
-        before: dict[str, int] = {}
-        with suppress(InputError):  # a damaged manifest is about to be replaced
-            before = output.read_manifest(self.folder).get("models", {}).get(name, {}).get("reported", {})
-        now = set(caller.usage.reported)
-        if before and now and now - set(before):
-            self.notices.append(
-                f"model {name}: the server reports {', '.join(sorted(now))}; before, {', '.join(before)}"
-            )
-        reported = Counter(before) + Counter(caller.usage.reported)
-        facts = asdict(caller.usage) | {"reported": dict(sorted(reported.items()))}
-        return {"engine": entry.engine, "model": entry.model, "revision": caller.revision, **facts}
-
-    def _spent_here(self) -> dict[str, float]:
-        usages = [caller.usage for caller in self.state.callers.values()]
-        return {
-            "requests": sum(usage.sent for usage in usages),
-            "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
-            "completion_tokens": sum(usage.completion_tokens for usage in usages),
-            "dollars": round(sum(usage.dollars for usage in usages), 6),
-            "seconds": round(self.budget.seconds, 3),
-        }
 
 
 def _journal_file(path: Path) -> Path:
@@ -555,12 +484,3 @@ def _yaml(recipe: Recipe) -> str:
 
     value = recipe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp", "datasketch")
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

@@ -14,7 +14,7 @@ from synth_llm.screen import duration, one_line
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from synth_llm.execute import State
+    from synth_llm.manifest import State
 
 EVERY = 10.0
 """Seconds between two plain lines."""

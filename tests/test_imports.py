@@ -36,6 +36,7 @@ LAYERS = (
     ("steps",),
     ("recipe", "candidates", "rounds"),
     ("plan", "segment", "output"),
+    ("manifest",),
     ("execute", "publish"),
 )
 """Modules from the bottom up. What is in none of the layers is at the top, beside the command line."""

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
-from synth_llm.execute import State
+from synth_llm.manifest import State
 from synth_llm.models.call import Usage
 from synth_llm.models.limit import Budget, Limits, Spent
 from synth_llm.progress import EVERY, Live, Rates, line, view

@@ -1,0 +1,101 @@
+"""What a run has done: its state while it works, and the facts its manifest holds afterwards."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from synth_llm import output
+from synth_llm.errors import InputError
+from synth_llm.journal import Journal
+from synth_llm.models.call import Caller
+from synth_llm.models.limit import Budget
+from synth_llm.plan import Plan
+from synth_llm.segment import Tally
+
+
+@dataclass
+class State:
+    """What a run has done so far, for whoever shows it."""
+
+    tallies: list[Tally]
+    callers: dict[str, Caller]
+    budget: Budget
+    target: int | None
+    candidates: int = 0
+    accepted: int = 0
+    round: int = 0
+    taken_up: int = 0
+    """Candidates of this round that entered the first step."""
+    round_size: int = 0
+    notices: list[str] = field(default_factory=list)
+
+
+def facts(plan: Plan, state: State, journal: Journal, folder: Path, why: str) -> dict[str, Any]:
+    """The manifest of a run that ends now; `why` it is incomplete, or empty."""
+    recipe, use = plan.recipe, plan.use
+    rejected = sum((tally.rejected for tally in state.tallies), Counter[str]())
+    models = {name: _model(plan, state, folder, name) for name in recipe.models}
+    return {
+        "name": recipe.name,
+        "about": recipe.about,
+        "complete": not why,
+        "why": why,
+        "counts": {
+            "candidates": state.candidates,
+            "rounds": state.round,
+            "kept": state.accepted,
+            "rejected": rejected.total(),
+            "unfinished": sum(tally.unfinished for tally in state.tallies),
+        },
+        "rejected_by_reason": dict(sorted(rejected.items())),
+        "funnel": [{**asdict(tally), "rejected": dict(sorted(tally.rejected.items()))} for tally in state.tallies],
+        "models": models,
+        "spent": {"this run": _spent(state), "all runs": journal.spent()._asdict()},
+        "versions": _versions(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "prompts": {name: prompt.sha256 for name, prompt in sorted(use.prompts.items())},
+        "filters": {name: output.file_hash(use.library.find("filters", name)) for name in sorted(use.filters)},
+        "notices": state.notices,
+    }
+
+
+def _model(plan: Plan, state: State, folder: Path, name: str) -> dict[str, Any]:
+    """The facts of one model, with a notice when the server reports another one than before."""
+    caller, entry = state.callers[name], plan.recipe.models[name]
+    before: dict[str, int] = {}
+    with suppress(InputError):  # a damaged manifest is about to be replaced
+        before = output.read_manifest(folder).get("models", {}).get(name, {}).get("reported", {})
+    now = set(caller.usage.reported)
+    if before and now and now - set(before):
+        state.notices.append(f"model {name}: the server reports {', '.join(sorted(now))}; before, {', '.join(before)}")
+    reported = Counter(before) + Counter(caller.usage.reported)
+    usage = asdict(caller.usage) | {"reported": dict(sorted(reported.items()))}
+    return {"engine": entry.engine, "model": entry.model, "revision": caller.revision, **usage}
+
+
+def _spent(state: State) -> dict[str, float]:
+    usages = [caller.usage for caller in state.callers.values()]
+    return {
+        "requests": sum(usage.sent for usage in usages),
+        "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
+        "completion_tokens": sum(usage.completion_tokens for usage in usages),
+        "dollars": round(sum(usage.dollars for usage in usages), 6),
+        "seconds": round(state.budget.seconds, 3),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp", "datasketch")
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
