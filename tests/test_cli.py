@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import filelock
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from synth_llm import cli, strict_yaml
@@ -285,10 +285,10 @@ def test_ejected_files_replace_the_built_in_ones(synth: Run, tmp_path: Path, mon
 def test_the_schema_knows_recipes(synth: Run, asked: list[Request]) -> None:
     schema = json.loads(synth("schema").out)
     good = strict_yaml.load(Path("lines.yaml")).value
-    jsonschema.validate(good, schema)
+    jsonschema_rs.validate(schema, good)
     good["steps"][0]["generate"]["promt"] = "x"
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(good, schema)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(schema, good)
     assert synth("schema", "--out", "s.json").code == 0
     assert json.loads(Path("s.json").read_text()) == schema
 
