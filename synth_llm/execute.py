@@ -19,7 +19,7 @@ from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.journal import Journal
 from synth_llm.manifest import State, facts
 from synth_llm.models import ENGINES, address, identity, slots
-from synth_llm.models.call import Caller, Endpoint
+from synth_llm.models.call import Asked, Caller, Endpoint
 from synth_llm.models.limit import Budget, Limits, Slots, Spent
 from synth_llm.plan import Plan, PlannedStep, plan
 from synth_llm.recipe import Recipe, RecipeFile, load_recipe
@@ -210,6 +210,7 @@ class Run:
         before = Spent(spent.requests, spent.prompt_tokens + spent.completion_tokens, spent.dollars, spent.seconds)
         self.budget = Budget(limits, before)
         self.endpoints: dict[tuple[object, ...], Endpoint] = {}
+        self.inflight: dict[str, asyncio.Future[Asked]] = {}
         callers = {name: self._caller(name) for name in self.recipe.models}
         tallies = [Tally(step.title) for step in ready.steps]
         if self.recipe.target:
@@ -237,7 +238,7 @@ class Run:
             self.journal,
             self.others,
             self.budget,
-            {},
+            self.inflight,
             seed=self.recipe.seed,
             retries=entry.retries,
             price=(entry.price.input, entry.price.output) if entry.price else (0.0, 0.0),

@@ -106,7 +106,7 @@ class Caller:
             if self.others and self.journal.get(request.key) is None:  # the run folder is to replay on its own
                 await self.journal.put(request, answer, 0, 0)
             return Asked(answer, completion(answer), replayed=True)
-        if request.draw is not None:  # no other request is equal
+        if not self.greedy:  # no other request is equal
             return await self._send(request, priority)
         waiting = self.inflight.get(request.key)
         if waiting is not None:
