@@ -25,6 +25,7 @@ from synth_llm import (
     Filter,
     Generate,
     InputError,
+    Judge,
     Limits,
     Map,
     ModelEntry,
@@ -172,6 +173,21 @@ def test_identical_rows_are_asked_one_by_one_and_equal_greedy_questions_once():
     )
     run(recipe)
     assert model.counts() == {"Write.": 30, "Score": 1}
+
+
+def test_equal_greedy_questions_are_asked_once_also_when_asked_again():
+    mended = False
+    model = Model(lambda text, request: '{"score": 4}' if mended else "no score")
+    recipe = Recipe(
+        models={"judge": model.entry(temperature=0)},
+        source=Source(rows=[{"text": "the same", "n": n} for n in range(12)]),
+        steps=[Judge(prompt="score", model="judge")],
+    )
+    assert reasons(run(recipe)) == {"unparseable": 12}
+    assert len(model.asked) == 1
+    mended = True
+    assert len(run(recipe, retry=["unparseable"]).kept) == 12
+    assert len(model.asked) == 2
 
 
 # What is asked again
