@@ -1,5 +1,7 @@
 import dataclasses
 import hashlib
+import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -9,7 +11,17 @@ from rich.progress import Progress
 
 from synth_llm.errors import FatalError, InputError, SynthError
 from synth_llm.models import weights
-from synth_llm.models.weights import DEFAULT, WEIGHTS, Weights, fetch, locate, revision, revision_of
+from synth_llm.models.weights import (
+    DEFAULT,
+    WEIGHTS,
+    Weights,
+    base_of,
+    fetch,
+    locate,
+    revision,
+    revision_of,
+    revision_of_folder,
+)
 
 PARTS = [b"GGUF the first part, ", b"the second"]
 
@@ -215,3 +227,64 @@ def test_the_hash_is_remembered_until_the_file_changes(tmp_path, cache, monkeypa
 
 def test_the_revision_of_a_known_model_needs_no_file():
     assert revision_of(DEFAULT) == WEIGHTS[DEFAULT].sha256
+
+
+def model_folder(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors", "chat_template.jinja"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def adapter_folder(folder: Path, base: str) -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    (folder / "adapter_model.safetensors").write_text("adapter")
+    return folder
+
+
+def test_a_folder_s_revision_is_that_of_what_its_answers_depend_on(tmp_path):
+    folder = model_folder(tmp_path / "a")
+    first = revision_of_folder(folder)
+    assert len(first) == 64
+    (folder / "checkpoint-10").mkdir()
+    (folder / "checkpoint-10" / "model.safetensors").write_text("old")
+    for name in ("README.md", "optimizer.pt", "training_args.bin", "trainer_state.json"):
+        (folder / name).write_text("beside")
+    assert revision_of_folder(folder) == first
+    assert revision_of_folder(shutil.copytree(folder, tmp_path / "b")) == first
+    for name in ("config.json", "tokenizer.json", "model.safetensors", "chat_template.jinja", "generation_config.json"):
+        other = shutil.copytree(folder, tmp_path / f"other {name}")
+        (other / name).write_text("changed")
+        assert revision_of_folder(other) != first, name
+    renamed = shutil.copytree(folder, tmp_path / "renamed")
+    (renamed / "model.safetensors").rename(renamed / "model-2.safetensors")
+    assert revision_of_folder(renamed) != first
+
+
+def test_an_adapter_s_revision_holds_its_base(tmp_path, monkeypatch):
+    base = model_folder(tmp_path / "base")
+    adapter = adapter_folder(tmp_path / "adapter", "../base")
+    first = revision_of_folder(adapter)
+    (base / "model.safetensors").write_text("trained on")
+    assert revision_of_folder(adapter) != first
+    assert base_of(adapter) == str(base)
+    monkeypatch.chdir(tmp_path)
+    assert base_of(adapter_folder(tmp_path / "beside", "base")) == str(base)
+    hub = adapter_folder(tmp_path / "hub", "org/name")
+    assert (base_of(hub), base_of(base)) == ("org/name", None)
+    assert len(revision_of_folder(hub)) == 64
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(InputError, match=r"no model here"):
+        revision_of_folder(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no weights here"):
+        revision_of_folder(tmp_path)
+    (tmp_path / "adapter_config.json").write_text("[]")
+    with pytest.raises(InputError, match=r"adapter_config\.json: base_model_name_or_path is missing"):
+        revision_of_folder(tmp_path)
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "."}')
+    with pytest.raises(InputError, match=r"is an adapter itself"):
+        revision_of_folder(tmp_path)

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 CHUNK = 1 << 20
+PARTS_OF_A_MODEL = (
+    *("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*", "adapter_model.bin"),
+    *("config.json", "generation_config.json", "adapter_config.json", "chat_template*", "*/*.jinja"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "*vocab*", "merges.txt", "*.model", "*.spm"),
+)
+"""The files of a model's folder that its answers depend on; not what training leaves beside them."""
 HUB = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/([\w./-]+\.gguf)|:([\w.-]+))?")
 
 
@@ -131,6 +137,47 @@ def revision(path: Path) -> str:
     with contextlib.suppress(OSError):  # only a memory: without it the file is read again
         _place([json.dumps(known, indent=1).encode()], book)
     return sha.hexdigest()
+
+
+def revision_of_folder(folder: Path) -> str:
+    """A hash (64 hex digits) over the names and contents of a model folder's weights, configuration and tokenizer.
+
+    With an adapter (PEFT) the folder of its base model counts too, when it is on this machine. Contents are remembered
+    as by `revision`. Raises InputError when the folder holds no model.
+    """
+    base = base_of(folder)
+    files = {file for pattern in PARTS_OF_A_MODEL for file in folder.glob(pattern) if file.is_file()}
+    if base is None and not (folder / "config.json").is_file():
+        raise InputError("no model here: a model's folder holds config.json, or adapter_config.json", folder)
+    if not any(file.suffix in {".safetensors", ".bin"} for file in files):
+        raise InputError("no weights here: a model's folder holds files *.safetensors", folder)
+    try:
+        parts = [[file.relative_to(folder).as_posix(), revision(file)] for file in sorted(files)]
+    except OSError as error:
+        raise InputError(f"cannot be read: {error}", folder) from None
+    if base is not None and Path(base).is_dir():
+        parts.append(["base", revision_of_folder(Path(base))])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def base_of(folder: Path) -> str | None:
+    """The base model of the adapter in a folder: a folder's path or a name on the Hub; None where no adapter is.
+
+    A relative path starts at the adapter's folder, else at the current one. Raises InputError for an unusable adapter.
+    """
+    config = folder / "adapter_config.json"
+    if not config.is_file():
+        return None
+    try:
+        name = json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, LookupError, TypeError):
+        name = None
+    if not isinstance(name, str) or not name:
+        raise InputError("base_model_name_or_path is missing: it names the model that the adapter belongs to", config)
+    base = next((place / name for place in (folder, Path.cwd()) if (place / name).is_dir()), None)
+    if base is not None and (base / "adapter_config.json").is_file():
+        raise InputError(f"its base {base} is an adapter itself: merge that one into its model first", config)
+    return name if base is None else str(base.resolve())
 
 
 def _models() -> Path:
