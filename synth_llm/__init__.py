@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from synth_llm.errors import FatalError, InputError, MissingExtra, SynthError
     from synth_llm.execute import Result, run, run_async
-    from synth_llm.models.limit import Limits
+    from synth_llm.models.budget import Limits
     from synth_llm.models.request import Answer, Request
     from synth_llm.recipe import ModelEntry, Recipe, Target
     from synth_llm.row import Row, Verdict
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "synth_llm.errors": ("FatalError", "InputError", "MissingExtra", "SynthError"),
-    "synth_llm.models.limit": ("Limits",),
+    "synth_llm.models.budget": ("Limits",),
     "synth_llm.models.request": ("Answer", "Request"),
     "synth_llm.recipe": ("ModelEntry", "Recipe", "Target"),
     "synth_llm.row": ("Row", "Verdict"),

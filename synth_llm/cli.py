@@ -17,10 +17,10 @@ import typer
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 
 if TYPE_CHECKING:
-    from synth_llm.models.limit import Limits
+    from synth_llm.models.budget import Limits
 
 DONE, FAILED, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
-RETRIED = ("bad request", "cut", "refused", "unavailable", "unparseable")
+RETRIED = ("bad request", "content filter", "cut", "refused", "unavailable", "unparseable")
 """Reasons for which a model call rejects a row, so that asking again can help."""
 
 app = typer.Typer(
@@ -347,7 +347,7 @@ def _limits(path: Path, sets: Sequence[str], models: Sequence[str], given: Seque
     """The recipe's limits with those of the command line in their place."""
     from pydantic import ValidationError
 
-    from synth_llm.models.limit import Limits
+    from synth_llm.models.budget import Limits
     from synth_llm.recipe import load_recipe
 
     values: dict[str, Any] = load_recipe(path, sets, models)[0].limits.model_dump()

@@ -20,7 +20,7 @@ from synth_llm.journal import Journal
 from synth_llm.manifest import State, facts
 from synth_llm.models import ENGINES, address, identity, slots
 from synth_llm.models.call import Asked, Caller, Endpoint
-from synth_llm.models.limit import Budget, Limits, Slots, Spent
+from synth_llm.models.budget import Budget, Limits, Slots, Spent
 from synth_llm.plan import Plan, PlannedStep, plan
 from synth_llm.recipe import Recipe, RecipeFile, load_recipe
 from synth_llm.rounds import Rounds

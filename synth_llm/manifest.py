@@ -15,7 +15,7 @@ from synth_llm import output
 from synth_llm.errors import InputError
 from synth_llm.journal import Journal
 from synth_llm.models.call import Caller
-from synth_llm.models.limit import Budget
+from synth_llm.models.budget import Budget
 from synth_llm.plan import Plan
 from synth_llm.segment import Tally
 

@@ -6,29 +6,41 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from synth_llm import strict_yaml
 from synth_llm.errors import InputError, nearest
-from synth_llm.models.limit import Limits
+from synth_llm.models.budget import Limits
 from synth_llm.source import Source
 from synth_llm.steps import Step, step_types
 
 STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
 
-ENGINES = ("function", "local", "openai", "replay")
-Engine = Literal["function", "local", "openai", "replay"]
+Engine = Literal["function", "local", "openai", "replay", "transformers", "vllm"]
+ENGINES: tuple[str, ...] = get_args(Engine)
 
 _OWN: dict[str, set[str]] = {
+    "url": {"openai"},
+    "key_env": {"openai"},
+    "headers": {"openai"},
+    "timeout": {"openai"},
+    "requests_per_minute": {"openai"},
+    "tokens_per_minute": {"openai"},
+    "context": {"local"},
+    "threads": {"local"},
     "function": {"function"},
-    "local": {"context", "threads"},
-    "openai": {"url", "key_env", "headers", "timeout"},
-    "replay": set(),
+    "serve": {"vllm"},
+    "arguments": {"vllm"},
+    "device": {"transformers"},
+    "dtype": {"transformers"},
+    "translate": {"transformers"},
+    "api": {"local", "openai", "transformers", "vllm"},
+    "logprobs": {"local", "openai", "transformers", "vllm"},
 }
-"""The settings that only one engine has."""
+"""The settings that only some engines have, and which."""
 
 
 _SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
@@ -46,15 +58,28 @@ class Price(BaseModel):
     """Of the answer."""
 
 
+class Translate(BaseModel):
+    """The languages of a translation model, as its tokenizer names them."""
+
+    model_config = STRICT
+
+    source: str
+    """From this one, such as `eng_Latn`."""
+    target: str
+    """Into this one, such as `fra_Latn`."""
+
+
 class ModelEntry(BaseModel):
     """A named model of a recipe: which engine answers, and how it samples."""
 
     model_config = STRICT
 
     engine: Engine
-    """`local` (embedded), `openai` (any compatible endpoint), `function` (from Python), `replay` (a journal alone)."""
+    """`local` (embedded), `openai` (any compatible endpoint), `vllm`, `transformers`, `function` (from Python),
+    `replay` (a journal alone)."""
     model: str | None = None
-    """The model's name at the endpoint; for `local` a known name, a GGUF file or a Hub file; for `replay` a journal."""
+    """The model's name at the endpoint; for `local` a known name, a GGUF file or a Hub file; for `vllm` and
+    `transformers` a folder or a Hub name; for `replay` a journal."""
     revision: str = ""
     """Part of every key: change it when a remote model changes behind its name."""
     temperature: float = Field(default=0.7, ge=0)
@@ -65,14 +90,20 @@ class ModelEntry(BaseModel):
     """The longest answer."""
     stop: list[str] | None = None
     """Texts that end an answer."""
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+    """Keep the log-probability of each token of an answer, and of so many alternatives."""
+    api: Literal["chat", "completions"] = "chat"
+    """`completions`: the prompt is a text to go on with, without a chat template, as base models want it."""
     params: dict[str, Any] = {}
     """Further request parameters, passed through as they are; part of the key."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Requests in flight at once; models at one endpoint share its slots."""
+    """At most so many requests in flight; models at one endpoint share them. At an endpoint, it is found when absent."""
     retries: int = Field(default=6, ge=0)
-    """How often a failure that may pass (429, 5xx, reset, time-out) is tried again."""
+    """How often a failure that may pass (5xx, reset, time-out) is tried again."""
+    repairs: int = Field(default=2, ge=0)
+    """How often the model is shown what is wrong with an answer that cannot be read, and asked for another."""
     price: Price | None = None
-    """What tokens cost, for `limits.dollars` and the manifest."""
+    """What tokens cost, for `limits.dollars` and the manifest; from the price table when absent."""
     url: str | None = None
     """openai: the address before `/chat/completions`, such as `http://localhost:8000/v1`."""
     key_env: str | None = None
@@ -81,21 +112,35 @@ class ModelEntry(BaseModel):
     """openai: further HTTP headers."""
     timeout: float = Field(default=600.0, gt=0)
     """openai: seconds for one request."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """openai: send no faster, whatever the endpoint takes."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """openai: prompt and answer tokens; no faster."""
     context: int = Field(default=2048, ge=128)
     """local: tokens of prompt and answer together."""
     threads: int | None = Field(default=None, ge=1)
     """local: CPU threads; one less than there are cores by default."""
+    serve: bool = False
+    """vllm: start a server beside the run and stop it with the run, instead of loading the model in this process."""
+    arguments: dict[str, Any] = {}
+    """vllm: engine arguments, passed through, such as `max_model_len: 4096`."""
+    device: str | None = None
+    """transformers: `cpu`, `cuda`, `mps`; the best there is when absent."""
+    dtype: str | None = None
+    """transformers: `float32`, `bfloat16`, `float16`; the weights' own when absent, float32 on a CPU."""
+    translate: Translate | None = None
+    """transformers: the languages of a translation model."""
     function: SkipJsonSchema[Callable[..., Any] | None] = Field(default=None, exclude=True)
     """function: the Python function; a recipe file cannot hold one."""
 
     @model_validator(mode="after")
     def _fits_engine(self) -> ModelEntry:
         """Refuse a setting of another engine."""
-        for engine, settings in _OWN.items():
-            for name in sorted(settings & self.model_fields_set):
-                if engine != self.engine:
-                    raise ValueError(f"engine '{self.engine}' has no setting '{name}'; it belongs to '{engine}'")
-        if self.engine in {"openai", "replay"} and not self.model:
+        for name, engines in _OWN.items():
+            if name in self.model_fields_set and self.engine not in engines:
+                theirs = " and ".join(f"'{engine}'" for engine in sorted(engines))
+                raise ValueError(f"engine '{self.engine}' has no setting '{name}'; it belongs to {theirs}")
+        if self.engine in {"openai", "replay", "transformers", "vllm"} and not self.model:
             raise ValueError(f"engine '{self.engine}' needs 'model'")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: '{self.url}' must begin with http:// or https://")
@@ -111,8 +156,8 @@ class ModelEntry(BaseModel):
     @cached_property
     def sampling(self) -> dict[str, Any]:
         """The sampling parameters as requests carry them."""
-        named = {"temperature": self.temperature, "max_tokens": self.max_tokens, "top_p": self.top_p, "stop": self.stop}
-        return {**{name: value for name, value in named.items() if value is not None}, **self.params}
+        names = ("temperature", "max_tokens", "top_p", "stop", "logprobs")
+        return {**{name: value for name in names if (value := getattr(self, name)) is not None}, **self.params}
 
 
 class Target(BaseModel):
@@ -269,7 +314,7 @@ def _fields(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
     for part in loc:
         field = model.model_fields.get(str(part))
         found = field and re.findall(r"\b([A-Z]\w+)\b", str(field.annotation))
-        inner = [t for t in (ModelEntry, Target, Limits, Source, Price) if found and t.__name__ in found]
+        inner = [t for t in (ModelEntry, Target, Limits, Source, Price, Translate) if found and t.__name__ in found]
         model = inner[0] if inner else model
     return [field.alias or name for name, field in model.model_fields.items()]
 
@@ -331,6 +376,6 @@ def _set_model(value: dict[str, Any], change: str) -> None:
     models = value.setdefault("models", {})
     if not isinstance(models, dict) or not isinstance(models.get(name), dict):
         raise InputError(f"--model {change}: no model '{name}' in this recipe{nearest(name, models or ())}")
-    gone = {"revision", *set().union(*(_OWN[other] for other in ENGINES if other != engine))}
+    gone = {"revision", *(setting for setting, engines in _OWN.items() if engine not in engines)}
     kept = {key: setting for key, setting in models[name].items() if key not in gone | {"model"}}
     models[name] = {**kept, "engine": engine, **({"model": model} if model else {})}

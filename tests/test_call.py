@@ -13,7 +13,7 @@ from synth_llm.errors import FatalError, Passing, Reject, Stopped
 from synth_llm.journal import Journal
 from synth_llm.models import call
 from synth_llm.models.call import Caller, Endpoint
-from synth_llm.models.limit import Budget, Limits, Slots, Spent
+from synth_llm.models.budget import Budget, Limits, Slots, Spent
 from synth_llm.models.request import Answer, Request, body_of
 
 Reply = Answer | Exception
@@ -268,7 +268,7 @@ async def test_a_replay_starts_no_engine(caller):
         (Answer(b'{"choices": []}'), "unparseable"),
         (Answer(b'{"choices": [{"message": {"content": null}}]}'), "unparseable"),
         (Answer(b'{"choices": [{"message": {"content": null, "refusal": "I cannot"}}]}'), "refused"),
-        (Answer(b'{"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}'), "refused"),
+        (Answer(b'{"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}'), "content filter"),
     ],
 )
 async def test_a_200_without_a_text_is_a_final_rejection(caller, answer, reason):

@@ -30,7 +30,7 @@ LATER = {"jinja2", "pydantic", "yaml"}
 LAYERS = (
     ("errors", "row"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
-    ("models.request", "models.limit", "models.weights", "files", "gives", "parse", "needs", "roles"),
+    ("models.request", "models.budget", "models.limit", "models.weights", "files", "gives", "parse", "needs", "roles"),
     ("template", "prompt", "expression", "source", "journal"),
     ("models",),
     ("steps",),

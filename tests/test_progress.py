@@ -12,7 +12,7 @@ from rich.console import Console
 
 from synth_llm.manifest import State
 from synth_llm.models.call import Usage
-from synth_llm.models.limit import Budget, Limits, Spent
+from synth_llm.models.budget import Budget, Limits, Spent
 from synth_llm.progress import EVERY, Live, Rates, line, view
 from synth_llm.segment import Tally
 

@@ -71,7 +71,7 @@ def test_an_answer_is_read():
         (200, b'{"choices": [{"message": {"content": null}}]}', "unparseable"),
         (200, b'{"choices": [{"message": {"content": 3}}]}', "unparseable"),
         (200, b'{"choices": [{"message": {"content": null, "refusal": "I cannot"}}]}', "refused"),
-        (200, b'{"choices": [{"finish_reason": "content_filter", "message": {"content": ""}}]}', "refused"),
+        (200, b'{"choices": [{"finish_reason": "content_filter", "message": {"content": ""}}]}', "content filter"),
         (200, b"\xff\xfe\x00", "unparseable"),
         (200, b"[" * 100_000, "unparseable"),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from synth_llm.errors import InputError
 from synth_llm.models.request import Model
+from synth_llm.row import canonical
 
 if TYPE_CHECKING:
     from synth_llm.recipe import ModelEntry
@@ -34,6 +35,28 @@ def _openai(entry: ModelEntry, base: Path) -> Model:
     )
 
 
+def _vllm(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.models.vllm import Served, Vllm
+
+    assert entry.model is not None
+    engine = Served if entry.serve else Vllm
+    return engine(_folder(entry, base), revision=entry.revision, arguments=entry.arguments, slots=entry.concurrency)
+
+
+def _transformers(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.models.transformers import Transformers
+
+    languages = (entry.translate.source, entry.translate.target) if entry.translate else None
+    return Transformers(
+        _folder(entry, base),
+        revision=entry.revision,
+        device=entry.device,
+        dtype=entry.dtype,
+        languages=languages,
+        batch=slots(entry),
+    )
+
+
 def _function(entry: ModelEntry, base: Path) -> Model:
     from synth_llm.models.function import Function
 
@@ -53,10 +76,12 @@ ENGINES: dict[str, Callable[[ModelEntry, Path], Model]] = {
     "local": _local,
     "openai": _openai,
     "replay": _replay,
+    "transformers": _transformers,
+    "vllm": _vllm,
 }
 """What opens an engine for an entry of a recipe in folder `base`; called when its first request is really sent."""
 
-SLOTS = {"local": 2, "function": 64}
+SLOTS = {"local": 2, "function": 64, "transformers": 8, "vllm": 256}
 """Requests in flight where the recipe does not say; 16 for other engines."""
 
 
@@ -73,6 +98,11 @@ def identity(entry: ModelEntry, base: Path) -> tuple[str, str]:
         return "", revision_of(_weights(entry, base))
     if entry.engine == "function":
         return entry.model or "function", entry.revision
+    if entry.engine in {"transformers", "vllm"}:
+        from synth_llm.models.weights import revision_of_folder
+
+        folder = _folder(entry, base)
+        return ("", revision_of_folder(Path(folder))) if Path(folder).is_dir() else (folder, entry.revision)
     return entry.model or "", entry.revision
 
 
@@ -82,7 +112,17 @@ def address(entry: ModelEntry, base: Path) -> tuple[object, ...]:
         return ("local", _weights(entry, base), entry.context, entry.threads)
     if entry.engine == "openai":
         return ("openai", entry.url, entry.model, entry.key_env, entry.revision)
+    if entry.engine in {"transformers", "vllm"}:
+        own = (entry.revision, entry.serve, canonical(entry.arguments), entry.device, entry.dtype, entry.translate)
+        return (entry.engine, _folder(entry, base), *own)
     return (entry.engine, entry.model, id(entry.function))
+
+
+def _folder(entry: ModelEntry, base: Path) -> str:
+    """The path of a model's folder, if there is one by this name, else its name on the Hub."""
+    name = entry.model or ""
+    places = [place / Path(name).expanduser() for place in (base, Path.cwd())]
+    return next((str(place.resolve()) for place in places if place.is_dir()), name)
 
 
 def _weights(entry: ModelEntry, base: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from synth_llm.errors import FatalError, Passing, Reject, SynthError
 from synth_llm.journal import Journal
-from synth_llm.models.limit import Budget, Priority, Slots, Spent
+from synth_llm.models.budget import Budget, Priority, Slots, Spent
 from synth_llm.models.request import BAD_REQUEST, Answer, Completion, Message, Model, Request, Schema, completion
 
 SAME_REFUSALS = 5

@@ -10,10 +10,18 @@ from typing import Any, NamedTuple, Protocol
 from synth_llm.row import canonical, quoted
 
 Message = dict[str, str]
-"""`{"role": "system" | "user" | "assistant", "content": text}`."""
+"""`{"role": "system" | "user" | "assistant", "content": text}`.
+
+A request whose one message has the role `text` is a text to go on with, without a chat template.
+"""
+
+TEXT = "text"
 
 Schema = dict[str, Any]
 """A JSON Schema; `{"enum": [words]}` at the top level means one of these words as plain text."""
+
+THINK, THOUGHT = "<think>", "</think>"
+"""How open reasoning models mark their reasoning, where the server does not take it out."""
 
 BAD_REQUEST = frozenset({400, 413, 422})
 """Statuses that are final for one request, and no reason to stop the run."""
@@ -43,6 +51,12 @@ class Request:
     def seed(self) -> int:
         """The sampling seed sent to the engine, in [0, 2**31)."""
         return int(self.key[:8], 16) >> 1
+
+    @property
+    def raw(self) -> str | None:
+        """The text to go on with, of a request without a chat template; None of a chat."""
+        first = self.messages[0]
+        return first["content"] if first["role"] == TEXT else None
 
     def _canonical(self) -> str:
         """`canonical` of the fields, put together from parts: what many requests share is encoded once."""
@@ -87,6 +101,8 @@ class Completion(NamedTuple):
     model: str = ""
     reason: str = ""
     detail: str = ""
+    reasoning: str = ""
+    """What a reasoning model thought before it answered; never part of the text."""
 
 
 class Model(Protocol):
@@ -107,10 +123,13 @@ class Model(Protocol):
 
 
 def completion(answer: Answer) -> Completion:
-    """Read an answer of OpenAI's chat-completion shape, whatever is in it."""
+    """Read an answer of the shape of OpenAI's chat completions or completions, whatever is in it."""
     raw = answer.body.decode("utf-8", "replace")
     if answer.status in BAD_REQUEST:
-        return Completion(reason="bad request", detail=f"HTTP {answer.status}: {error_message(raw)}")
+        filtered = "content_filter" in raw[:4096]  # how Azure says it
+        return Completion(
+            reason="content filter" if filtered else "bad request", detail=f"HTTP {answer.status}: {error_message(raw)}"
+        )
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -118,19 +137,45 @@ def completion(answer: Answer) -> Completion:
     prompt_tokens, completion_tokens = tokens_used(body)
     try:
         choice = body["choices"][0]
-        message = choice["message"]
+        message = choice["message"] if "message" in choice else {"content": choice["text"]}
         text, refusal = message.get("content"), message.get("refusal")
+        reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
         finish, model = str(choice.get("finish_reason") or "stop"), str(body.get("model") or "")
     except (LookupError, TypeError, AttributeError):
-        return Completion("", "", prompt_tokens, completion_tokens, reason="unparseable", detail="no chat completion")
-    reason = detail = ""
-    if refusal or finish == "content_filter":
-        reason, detail = "refused", str(refusal or "stopped by the endpoint's content filter")
-    elif not isinstance(text, str):
-        reason, detail = "unparseable", "the answer has no text"
-    else:
+        return Completion("", "", prompt_tokens, completion_tokens, reason="unparseable", detail=_no_choice(body))
+    if isinstance(text, str):
         text = text.encode("utf-8", "replace").decode()
-    return Completion(text or "", finish, prompt_tokens, completion_tokens, model, reason, detail)
+        if text.lstrip().startswith(THINK):
+            reasoning, text = _thought(text)
+    reason, detail = _unusable(text, finish, refusal)
+    thought = reasoning if isinstance(reasoning, str) else ""
+    said = text if isinstance(text, str) else ""
+    return Completion(said, finish, prompt_tokens, completion_tokens, model, reason, detail, thought)
+
+
+def _unusable(text: Any, finish: str, refusal: Any) -> tuple[str, str]:
+    """Why there is no answer to read: a reason for rejection and its detail, both empty when there is one."""
+    if refusal:
+        return "refused", str(refusal)
+    if finish == "content_filter":
+        return "content filter", "stopped by the endpoint's content filter"
+    if finish == "length" and not (isinstance(text, str) and text.strip()):
+        return "cut", "max_tokens were used up before the answer began; a reasoning model needs more"
+    if not isinstance(text, str):
+        return "unparseable", "the answer has no text"
+    return "", ""
+
+
+def _thought(text: str) -> tuple[str, str]:
+    """The reasoning that some models write before their answer, and the answer."""
+    reasoning, _, said = text.partition(THOUGHT)
+    return reasoning.lstrip()[len(THINK) :].strip(), said.lstrip()
+
+
+def _no_choice(body: Any) -> str:
+    """What a body without an answer says instead: some gateways report errors with status 200."""
+    error = body.get("error") if isinstance(body, dict) else None
+    return f"the endpoint reports an error: {error_message(json.dumps(body))}" if error else "no completion"
 
 
 def tokens_used(body: Any) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from synth_llm.errors import Stopped
-from synth_llm.models.limit import Budget, Limits, Slots, Spent
+from synth_llm.models.budget import Budget, Limits, Slots, Spent
 
 
 async def test_the_deepest_step_goes_first_then_who_came_first():
