@@ -79,6 +79,14 @@ class Library:
                 found.setdefault(name, Found(path, place.origin))
         return dict(sorted(found.items()))
 
+    def beside(self, name: str) -> Iterator[Path]:
+        """The files of that name in the places where prompts are looked for, but the built-in one; the first wins."""
+        builtin = _builtin("prompts").folder
+        for place in self._places("prompts"):
+            if place.folder != builtin and (place.folder / name).is_file():
+                _check_link(place.folder / name, place)
+                yield place.folder / name
+
     def _places(self, kind: Kind) -> Iterator[_Place]:
         builtin = _builtin(kind)
         places = []

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synth_llm.errors import InputError, nearest
+from synth_llm.models.budget import Limits
+from synth_llm.prices import Priced, price_of
 from synth_llm.recipe import Recipe
 from synth_llm.source import columns as source_columns
 from synth_llm.steps.context import Resources
@@ -42,6 +44,8 @@ class Plan:
     use: Resources
     source: Columns
     steps: list[PlannedStep]
+    prices: dict[str, Priced]
+    """What the models cost, by their names in the recipe."""
 
     @property
     def expected(self) -> int:
@@ -57,6 +61,23 @@ class Plan:
     def columns(self) -> list[str]:
         """The columns of kept rows, sorted."""
         return sorted(self.steps[-1].columns)
+
+    @property
+    def used(self) -> list[str]:
+        """The names of the models that steps ask."""
+        asking = {getattr(planned.step, "model", "") for planned in self.steps if planned.step.calls}
+        return [name for name in self.recipe.models if name in asking]
+
+    def check_dollars(self, limits: Limits, where: Where | None = None) -> None:
+        """Raises InputError when dollars are limited and a step asks a model whose price nobody knows."""
+        for name in self.used if limits.dollars is not None else ():
+            price, origin = self.prices[name]
+            if price is None:
+                message = (
+                    f"limits.dollars: model '{name}' has no price: {origin}; write what a million tokens cost at the "
+                    "model: `price: {input: 0.25, output: 2}`, or into a prices.yaml"
+                )
+                raise where(message, ("models", name)) if where else InputError(message)
 
 
 def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
@@ -80,7 +101,10 @@ def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
             raise _placed(error, where, f"step {at + 1} ({step.type})", ("steps", at, step.type)) from None
         steps.append(PlannedStep(step, titles[at], have, rows))
         rows *= step.makes
-    return Plan(recipe, use, source, steps)
+    prices = {name: price_of(entry, use.library) for name, entry in recipe.models.items()}
+    ready = Plan(recipe, use, source, steps, prices)
+    ready.check_dollars(recipe.limits, where)
+    return ready
 
 
 def _placed(error: InputError, where: Where, who: str, loc: tuple[str | int, ...]) -> InputError:
@@ -93,10 +117,6 @@ def _check_target(recipe: Recipe, source: Columns, where: Where) -> None:
     if target and target.per and target.per not in source:
         hint = nearest(target.per, source)
         raise where(f"target.per: the source has no column '{target.per}'{hint}", ("target", "per"))
-    if recipe.limits.dollars is not None:
-        for name, entry in recipe.models.items():
-            if entry.price is None and entry.engine == "openai":
-                raise where(f"limits.dollars: model '{name}' has no price", ("models", name))
     if target is None and recipe.source.empty is True:
         raise where("source.empty: how many rows? Give a number, or a target", ("source", "empty"))
 

@@ -35,7 +35,7 @@ LAYERS = (
     ("models",),
     ("steps",),
     ("recipe", "candidates", "rounds"),
-    ("plan", "segment", "output"),
+    ("prices", "plan", "segment", "output"),
     ("manifest",),
     ("execute", "publish"),
 )

@@ -19,6 +19,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+PRICELESS = {"o": {"engine": "openai", "model": "m"}}
+
+
 def a_recipe(*steps: Any, source: Source | None = None, **settings: Any) -> Recipe:
     models = settings.pop("models", {"w": Model().entry()})
     return Recipe(models=models, source=source or Source(rows=topics(2)), steps=list(steps), **settings)
@@ -88,13 +91,24 @@ def test_equal_steps_are_told_apart():
         (lambda: a_recipe(Map(), source=Source(empty=True)), "source.empty: how many rows?"),
         (lambda: a_recipe(Map(), source=Source(file="no.jsonl")), "source: "),
         (
-            lambda: a_recipe(Map(), models={"o": {"engine": "openai", "model": "m"}}, limits=Limits(dollars=1)),
-            "limits.dollars: model 'o' has no price",
+            lambda: a_recipe(Generate(prompt="write", model="o"), models=PRICELESS, limits=Limits(dollars=1)),
+            "limits.dollars: model 'o' has no price: no price table knows 'm' at api.openai.com; write what",
         ),
     ],
 )
 def test_what_cannot_run_is_one_line(recipe, message):
     assert message in error(recipe())
+
+
+def test_dollars_can_be_limited_where_prices_are_known_or_nothing_is_asked():
+    limits = Limits(dollars=1)
+    plan(a_recipe(Map(), models=PRICELESS, limits=limits), Path())
+    ready = plan(a_recipe(Generate(prompt="write", model="o"), models=PRICELESS), Path())
+    ready.check_dollars(Limits())
+    with pytest.raises(InputError, match="'o' has no price"):
+        ready.check_dollars(limits)
+    Path("prices.yaml").write_text("api.openai.com: {models: {m: {input: 1, output: 2}}}\n")
+    plan(a_recipe(Generate(prompt="write", model="o"), models=PRICELESS, limits=limits), Path())
 
 
 def test_an_error_names_the_line_of_the_file():
