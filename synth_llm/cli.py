@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
+from synth_llm.mock.command import mock
 
 if TYPE_CHECKING:
     from synth_llm.models.budget import Limits
@@ -329,6 +330,9 @@ def push(
     from synth_llm.publish import hub
 
     typer.echo(hub.push(run_folder.find_run(run), repo, private=not public))
+
+
+app.command()(mock)
 
 
 def _recipe(name: str) -> Path:
