@@ -20,7 +20,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from synth_llm import journal_file, salvage
 from synth_llm.errors import FatalError, InputError
-from synth_llm.journal_file import Damaged, Keys, Line, Record, answer_sum, beside, line_sum, not_damage
+from synth_llm.journal_file import (
+    Account,
+    Damaged,
+    Keys,
+    Line,
+    Record,
+    account_sum,
+    answer_sum,
+    beside,
+    line_sum,
+    not_damage,
+)
 from synth_llm.models.request import Answer, Request
 
 T = TypeVar("T")
@@ -58,6 +69,13 @@ class Spent(NamedTuple):
         )
 
 
+class Now(NamedTuple):
+    """What is written with each group of answers, in place of what this invocation wrote before."""
+
+    line: Line
+    account: Account | None
+
+
 class Journal:
     """Answers by the key of their request. Used from one thread and one event loop; one process writes at a time.
 
@@ -69,6 +87,8 @@ class Journal:
         self.path, self.damaged = path, 0
         self._on_notice = on_notice
         self._scratch = tempfile.TemporaryDirectory(prefix="synth-llm-") if read_only else None
+        self.account: Callable[[], str] | None = None
+        """Says what this invocation has done so far, as JSON: a kill loses no more of it than of the answers."""
         self._started, self._before, self._here = time.time_ns(), Spent(), Spent()
         self._unwritten = False  # something was spent since the last commit
         self._waiting: list[Waiting] = []
@@ -195,6 +215,14 @@ class Journal:
         """What all invocations spent, this one included."""
         return self._before.plus(self._here)
 
+    def accounts(self) -> list[dict[str, Any]]:
+        """What the invocations said they had done, oldest first; this one last, as it says now."""
+        lines = self._salvaging(lambda: list(journal_file.read_accounts(self._reader)))
+        texts = [account for started, account, _ in lines if started != self._started]
+        if self.account is not None:
+            texts.append(self.account().encode())
+        return [json.loads(text) for text in texts]
+
     def close(self) -> None:
         """Write what still waits, and close the file. Raises FatalError when that cannot be written."""
         self._closed = True
@@ -203,7 +231,7 @@ class Journal:
         problem: Exception | None = None
         try:
             if group or self._unwritten:
-                self._salvaging(lambda: self._commit([record for record, _ in group], self._line()))
+                self._salvaging(lambda: self._commit([record for record, _ in group], self._now()))
                 self._unwritten = False
         except FatalError as error:
             problem = error
@@ -222,17 +250,17 @@ class Journal:
             self._writing = False
             return
         self._inflight, self._waiting = self._waiting, []
-        records, line, opened = [record for record, _ in self._inflight], self._line(), self._opened
+        records, now, opened = [record for record, _ in self._inflight], self._now(), self._opened
         self._unwritten = False
 
         def hand_back(job: Future[None]) -> None:
             with suppress(RuntimeError):  # the loop is closed: `close` writes the group again
-                loop.call_soon_threadsafe(self._written, records, line, opened, job.exception())
+                loop.call_soon_threadsafe(self._written, records, now, opened, job.exception())
 
         self._loop = loop
-        self._pool.submit(self._commit, records, line).add_done_callback(hand_back)
+        self._pool.submit(self._commit, records, now).add_done_callback(hand_back)
 
-    def _written(self, records: list[Record], line: Line, opened: int, error: BaseException | None) -> None:
+    def _written(self, records: list[Record], now: Now, opened: int, error: BaseException | None) -> None:
         """Tell those who wait for a group; when the file was damaged, salvage it and write the group again."""
         if self._closed:
             return
@@ -240,7 +268,7 @@ class Journal:
         if isinstance(error, sqlite3.DatabaseError):
             try:
                 self._salvage(error, opened)
-                self._salvaging(lambda: self._commit(records, line))
+                self._salvaging(lambda: self._commit(records, now))
                 problem = None
             except FatalError as fatal:
                 problem, self._unwritten = fatal, True
@@ -248,7 +276,7 @@ class Journal:
         _report([done for _, done in group], problem)
         self._write_group(self._loop)
 
-    def _commit(self, records: list[Record], line: Line | None, forgotten: Iterable[tuple[bytes]] = ()) -> None:
+    def _commit(self, records: list[Record], now: Now | None, forgotten: Iterable[tuple[bytes]] = ()) -> None:
         """One durable transaction."""
         with self._busy:
             db = self._writer
@@ -257,8 +285,10 @@ class Journal:
                 for some in _pieces(records):
                     values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
                     db.execute(f"INSERT OR REPLACE INTO answers VALUES {values}", list(chain.from_iterable(some)))
-                if line is not None:
-                    db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?, ?, ?, ?, ?, ?)", line)
+                if now is not None:
+                    db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?, ?, ?, ?, ?, ?)", now.line)
+                if now is not None and now.account is not None:
+                    db.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", now.account)
                 db.executemany("DELETE FROM answers WHERE key = ?", forgotten)
                 db.execute("COMMIT")
             except BaseException:
@@ -266,12 +296,17 @@ class Journal:
                     db.rollback()
                 raise
 
-    def _line(self) -> Line:
-        """This invocation's line of `spent`, whole: it replaces what was written before."""
+    def _now(self) -> Now:
+        """This invocation's lines of `spent` and `accounts`, whole: they replace what was written before."""
         line = (self._started, *self._here)
         total = line_sum(*line)
         assert total is not None
-        return (*line, total)
+        if self.account is None:
+            return Now((*line, total), None)
+        account = self.account().encode()
+        checked = account_sum(self._started, account)
+        assert checked is not None
+        return Now((*line, total), (self._started, account, checked))
 
     # The file
 
@@ -306,6 +341,7 @@ class Journal:
                 self._connections = [journal_file.connect_to_read(path)]
             else:
                 self._connections = [journal_file.connect(path, "mode=rw") for _ in range(2)]
+                self._connections[-1].execute(journal_file.ACCOUNTS)
             self._reader, self._writer = self._connections[0], self._connections[-1]
             self._before = Spent()
             for started, *numbers, total in self._reader.execute("SELECT * FROM spent"):

@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ PAGE = 4096
 HEADER = b"SQLite format 3\0" + bytes([PAGE >> 8, 0, 2, 2, 0, 64, 32, 32])
 """The first bytes of every journal: page size, WAL, no reserved space. They never change, so damage is mended."""
 
+ACCOUNTS = """
+CREATE TABLE IF NOT EXISTS accounts (started INTEGER PRIMARY KEY, account TEXT NOT NULL, sum BLOB NOT NULL);
+"""
+"""Made when a journal is opened too: the first journals had no such table."""
 TABLES = f"""
 PRAGMA page_size = {PAGE};
 PRAGMA journal_mode = WAL;
@@ -32,13 +36,15 @@ CREATE TABLE answers (key BLOB PRIMARY KEY, status INTEGER NOT NULL, prompt_toke
     completion_tokens INTEGER NOT NULL, sum BLOB NOT NULL, body BLOB NOT NULL, request TEXT NOT NULL);
 CREATE TABLE spent (started INTEGER PRIMARY KEY, requests INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, seconds REAL NOT NULL, sum BLOB NOT NULL);
-"""
+{ACCOUNTS}"""
 
 Record = tuple[bytes, int, int, int, bytes, bytes, str | bytes]
 """A line of `answers`. Text comes back from SQLite as bytes, so that damaged text cannot raise."""
 Line = tuple[int, int, int, int, float, float, bytes]
 """A line of `spent`: when the invocation started (ns), requests, prompt and completion tokens, dollars, seconds,
 checksum."""
+Account = tuple[int, bytes, bytes]
+"""A line of `accounts`: when the invocation started (ns), what it says it has done (JSON), checksum."""
 
 
 class Damaged(Exception):
@@ -60,6 +66,23 @@ def line_sum(*numbers: Any) -> bytes | None:
         return hashlib.blake2b(struct.pack(">qqqqdd", *numbers), digest_size=16).digest()
     except struct.error:
         return None
+
+
+def account_sum(started: Any, account: Any) -> bytes | None:
+    """The checksum of a line of `accounts`; None when a field has lost its type."""
+    try:
+        return hashlib.blake2b(struct.pack(">q", started) + account, digest_size=16).digest()
+    except (struct.error, TypeError):
+        return None
+
+
+def read_accounts(db: sqlite3.Connection) -> Iterator[Account]:
+    """The lines of `accounts` that check, oldest first. Raises sqlite3.DatabaseError where the file is damaged."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'accounts'").fetchone() is None:
+        return
+    for started, account, total in db.execute("SELECT started, account, sum FROM accounts ORDER BY started"):
+        if total == account_sum(started, account):
+            yield started, account, total
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -88,7 +111,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     return connect(path, "mode=ro" if live else "mode=ro&immutable=1")
 
 
-def create(path: Path, answers: Iterable[Record] = (), spent: Iterable[Line] = ()) -> None:
+def create(
+    path: Path, answers: Iterable[Record] = (), spent: Iterable[Line] = (), accounts: Iterable[Account] = ()
+) -> None:
     """Make a journal at `path` in one atomic step: a journal is never seen empty or half made.
 
     That is why a journal of zero bytes is damage, and not a new one.
@@ -101,6 +126,7 @@ def create(path: Path, answers: Iterable[Record] = (), spent: Iterable[Line] = (
         db.execute("BEGIN")
         db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", answers)
         db.executemany("INSERT OR REPLACE INTO spent VALUES (?, ?, ?, ?, ?, ?, ?)", spent)
+        db.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", accounts)
         db.execute("COMMIT")
     new.replace(path)
     sync_folder(path.parent)

@@ -13,6 +13,7 @@ from synth_llm.errors import FatalError
 from synth_llm.journal_file import (
     HEADER,
     PAGE,
+    Account,
     Line,
     Record,
     answer_sum,
@@ -20,6 +21,7 @@ from synth_llm.journal_file import (
     create,
     line_sum,
     not_damage,
+    read_accounts,
     remove,
     sync_folder,
 )
@@ -50,7 +52,7 @@ def rebuild(path: Path, into: Path) -> int:
         with closing(sqlite3.connect(copy, isolation_level=None)) as db:
             db.text_factory = bytes
             db.execute("PRAGMA writable_schema = ON")  # SQLite then reads what is left of a truncated file
-            create(into, answers(db), read_spent(db))
+            create(into, answers(db), read_spent(db), surviving_accounts(db))
     except sqlite3.DatabaseError as error:
         trouble = not_damage(error, path)
         if trouble is not None:
@@ -146,5 +148,13 @@ def read_spent(db: sqlite3.Connection) -> Iterator[Line]:
         for line in db.execute("SELECT * FROM spent"):
             if line[-1] == line_sum(*line[:-1]):
                 yield line
+    except sqlite3.DatabaseError:
+        return
+
+
+def surviving_accounts(db: sqlite3.Connection) -> Iterator[Account]:
+    """The lines of `accounts` that check, up to the first damage."""
+    try:
+        yield from read_accounts(db)
     except sqlite3.DatabaseError:
         return

@@ -126,6 +126,39 @@ async def test_spent_is_summed_over_invocations(tmp_path: Path) -> None:
         assert journal.spent().tokens == 30
 
 
+async def test_accounts_are_as_durable_as_the_answers(tmp_path: Path) -> None:
+    path, done = tmp_path / "j.sqlite", 0
+    with closing(Journal.open(path)) as journal:
+        journal.account = lambda: json.dumps({"done": done})
+        for done in range(3):
+            await journal.put(ask(done), answer(done), 1, 1)
+        killed = tmp_path / "killed.sqlite"
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{path}{suffix}", f"{killed}{suffix}")
+    with closing(Journal.open(killed)) as journal:
+        assert journal.accounts() == [{"done": 2}]
+        journal.account = lambda: '{"done": 7}'
+        assert journal.accounts() == [{"done": 2}, {"done": 7}]
+        journal.spend(requests=1)
+    with closing(Journal.open(killed, read_only=True)) as journal:
+        assert journal.accounts() == [{"done": 2}, {"done": 7}]
+
+
+async def test_a_journal_without_accounts_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    with closing(Journal.open(path)) as journal:
+        await fill(journal, range(3))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE accounts")
+    with closing(Journal.open(path, read_only=True)) as journal:
+        assert (journal.accounts(), len(journal)) == ([], 3)
+    with closing(Journal.open(path)) as journal:
+        journal.account = lambda: "{}"
+        await fill(journal, range(3, 5))
+    with closing(Journal.open(path)) as journal:
+        assert (journal.accounts(), len(journal)) == ([{}], 5)
+
+
 async def test_a_cancelled_put_holds_nobody_up(tmp_path: Path) -> None:
     with closing(Journal.open(tmp_path / "j.sqlite")) as journal:
         task = asyncio.create_task(journal.put(ask(1), answer(1), 1, 1))
@@ -222,6 +255,19 @@ def tear(path: Path, share: float) -> None:
     with path.open("r+b") as file:
         file.seek(int(path.stat().st_size * share) // 4096 * 4096)
         file.write(b"\xff" * 4096)
+
+
+def test_salvage_keeps_accounts_that_check(closed: Path, tmp_path: Path) -> None:
+    path = copied(closed, tmp_path)
+    for done in range(3):
+        with closing(Journal.open(path)) as journal:
+            journal.account = lambda done=done: json.dumps({"done": done})  # type: ignore[misc]
+            journal.spend(requests=1)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE accounts SET account = '{}' WHERE started = (SELECT min(started) FROM accounts)")
+    tear(path, 0.5)
+    with closing(Journal.open(path, on_notice=lambda notice: None)) as journal:
+        assert journal.accounts() == [{"done": 1}, {"done": 2}]
 
 
 def test_salvage_keeps_the_damaged_file_and_says_so_in_one_line(closed: Path, tmp_path: Path) -> None:
