@@ -5,10 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 MODEL := smollm2-135m-instruct
-# bench-core: the bars to run, all when empty (make bench-core ONLY="kill damage")
+# bench-core, bench-engines: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all check bench-core clean
+.PHONY: demo test test-all check bench-core bench-engines clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -30,6 +30,10 @@ check: $(VENV)/.dev
 
 bench-core: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.core $(ONLY)
+
+# Other tools get environments of their own, in .bench/peers, when a bar first needs them.
+bench-engines: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.engines $(ONLY)
 
 # Runs are kept: their journals may have been paid for.
 clean:

@@ -1,0 +1,65 @@
+"""cpu: what a call costs the client, whole path, beside bare clients and other tools at the same endpoint."""
+
+from __future__ import annotations
+
+from benchmarks.engines.clients import PEERS, bare_aiohttp, bare_openai, peer
+from benchmarks.engines.harness import Bar, Client, Failed, Run, load, measure, middle
+from benchmarks.engines.ours import OURS
+
+SLOTS, ROUNDS = 64, 3
+OPTIONS = ["--latency", "lognormal:50ms,0.5", "--slots", str(SLOTS)]
+ROWS, PEER_ROWS = 10_000, 2_000
+
+
+def per_call(runs: list[Run]) -> float:
+    """Milliseconds of CPU a request, from the first request to the last answer."""
+    return middle([run.cpu / run.stats["requests"] * 1000 for run in runs])
+
+
+def once(client: Client, rows: int) -> Run | str:
+    """A run, or why there is none."""
+    try:
+        return measure(client, rows, SLOTS, OPTIONS, slots=SLOTS)
+    except Failed as error:
+        return str(error)
+
+
+def beside(name: str, runs: list[Run | str], ours: float, times: float) -> Bar:
+    """The line of another client: how much more it costs."""
+    good = [run for run in runs if isinstance(run, Run)]
+    if len(good) < len(runs):
+        why = next(run for run in runs if isinstance(run, str))
+        return "cpu", f"{name}: {why}", "none: it does not run here", True
+    cost = per_call(good)
+    rss, eff = max(run.rss for run in good), middle([run.efficiency for run in good])
+    figure = f"{name} {cost:.2f} ms a call, {cost / ours:.1f}x ours; {rss:.0f} MB, efficiency {eff:.2f}"
+    return "cpu", figure, f">= {times:g}x" if times else "for comparison", cost >= times * ours
+
+
+def bar() -> list[Bar]:
+    remark = load()
+    others: dict[str, tuple[Client | str, int, float]] = {
+        "bare aiohttp": (bare_aiohttp(), ROWS, 0.0),
+        "bare openai": (bare_openai(), ROWS, 2.0),
+        "bare openai, aiohttp's transport": (bare_openai("aiohttp"), ROWS, 0.0),
+        **{name: (peer(name), PEER_ROWS, 3.0) for name in PEERS},
+    }
+    ours: list[Run] = []
+    seen: dict[str, list[Run | str]] = {name: [] for name in others}
+    for _ in range(ROUNDS):
+        ours.append(measure(OURS, ROWS, SLOTS, OPTIONS, slots=SLOTS))
+        for name, (client, rows, _times) in others.items():
+            seen[name].append(client if isinstance(client, str) else once(client, rows))
+    cost = per_call(ours)
+    rss, opened = max(run.rss for run in ours), max(run.stats["connections"] for run in ours)
+    return [
+        (
+            "cpu",
+            f"{cost:.2f} ms a call, first request to last answer, {ROWS:,} calls{remark}",
+            "<= 0.6 ms",
+            cost <= 0.6,
+        ),
+        ("cpu", f"{rss:.0f} MB at most resident", "<= 150 MB", rss <= 150),
+        ("cpu", f"{opened} connections opened", f"<= {SLOTS}", opened <= SLOTS),
+        *(beside(name, seen[name], cost, times) for name, (_client, _rows, times) in others.items()),
+    ]

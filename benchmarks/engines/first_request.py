@@ -1,0 +1,16 @@
+"""first_request: how long a user waits for the first request of a small recipe."""
+
+from __future__ import annotations
+
+from benchmarks.engines.harness import Bar, load, measure, middle
+from benchmarks.engines.ours import OURS
+
+RUNS = 5
+
+
+def bar() -> list[Bar]:
+    remark = load()
+    runs = [measure(OURS, 10, None, ["--latency", "100ms"]) for _ in range(RUNS)]
+    seconds = middle([run.first for run in runs])
+    figure = f"{seconds:.2f} s from the program's start to the first request, 10 rows, median of {RUNS}{remark}"
+    return [("first_request", figure, "<= 1.0 s", seconds <= 1.0 and all(run.rows == 10 for run in runs))]

@@ -1,0 +1,158 @@
+"""One run of a client against a mock endpoint of its own, and what it came to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.engines.tree import Watch
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = str(Path(sys.executable).parent / "synth-llm")
+
+Bar = tuple[str, str, str, bool]
+"""(name, figure, goal, ok)."""
+
+
+class Job(NamedTuple):
+    """What a client is asked to do."""
+
+    url: str
+    rows: int
+    concurrency: int | None
+    """None: the client is not told."""
+    folder: Path
+    """An empty folder of its own."""
+
+
+class Client(NamedTuple):
+    """A program that asks for `rows` answers; `rows(output, folder)` says how many rows came out."""
+
+    name: str
+    command: Callable[[Job], Sequence[str]]
+    rows: Callable[[str, Path], int]
+
+
+class Run(NamedTuple):
+    """What a run came to. Seconds, where nothing else is said."""
+
+    rows: int
+    makespan: float
+    """From the first request that arrives to the last answer that leaves, at the endpoint."""
+    ideal: float
+    """The same service times, scheduled greedily on the same slots."""
+    cpu: float
+    """Of the client and its children, from the first request to the last answer."""
+    rss: float
+    """MB, at most, of the client and its children."""
+    first: float
+    """From the start of the process to the first request."""
+    stats: dict[str, Any]
+    """The endpoint's own figures."""
+
+    @property
+    def efficiency(self) -> float:
+        return self.ideal / self.makespan
+
+
+class Failed(Exception):
+    """A client that did not do its job: why, in one line."""
+
+
+@contextmanager
+def endpoint(*options: str) -> Iterator[str]:
+    """A mock endpoint in a process of its own; gives its address."""
+    command = [PROGRAM, "mock", "--port", "0", "--print-url", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().strip()
+        if not url:
+            raise Failed(f"the mock did not start: {' '.join(command)}")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def stats(url: str) -> dict[str, Any]:
+    """The endpoint's figures, service times included."""
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/stats?full=1") as response:
+        value: dict[str, Any] = json.load(response)
+        return value
+
+
+def measure(
+    client: Client,
+    rows: int,
+    concurrency: int | None,
+    options: Sequence[str],
+    *,
+    slots: int = 1,
+    limit: float = 120.0,
+) -> Run:
+    """Run a client against an endpoint that has just been started. Raises Failed, also after `limit` seconds."""
+    with endpoint(*options) as url, tempfile.TemporaryDirectory() as folder:
+        job = Job(url, rows, concurrency, Path(folder))
+        began = time.monotonic()
+        with Path(folder, "output.log").open("w+") as log:
+            process = subprocess.Popen(
+                client.command(job), stdout=log, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True
+            )
+            with Watch(process.pid) as watch:
+                finished = _wait(process, limit)
+            log.seek(0)
+            output = log.read()
+        if not finished:
+            raise Failed(f"> {limit:.0f} s")
+        if process.returncode:
+            raise Failed(f"exit {process.returncode}: {last_line(output)}")
+        return _run(client.rows(output, Path(folder)), stats(url), watch, began, slots)
+
+
+def _run(rows: int, seen: dict[str, Any], watch: Watch, began: float, slots: int) -> Run:
+    from synth_llm.mock import ideal
+
+    first, last = seen["first_arrival"], seen["last_answer"]
+    best = ideal(seen["service_times"], slots)
+    return Run(rows, last - first, best, watch.cpu_between(first, last), watch.rss / 1e6, first - began, seen)
+
+
+def _wait(process: subprocess.Popen[bytes], limit: float) -> bool:
+    """Whether the process ended in time; else it and all that it started are killed."""
+    try:
+        process.wait(limit)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def last_line(output: str) -> str:
+    """The last line that is not empty, as far as it fits."""
+    return ([line.strip() for line in output.splitlines() if line.strip()] or ["no output"])[-1][:120]
+
+
+def load() -> str:
+    """A remark for figures taken while the machine had other work, else nothing."""
+    busy = os.getloadavg()[0]
+    return f" [load {busy:.1f} before]" if busy > 1 else ""
+
+
+def middle(values: Sequence[float]) -> float:
+    return statistics.median(values)
