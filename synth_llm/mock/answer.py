@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from synth_llm.mock.draw import Draw
 from synth_llm.mock.prose import phrase, prose
-from synth_llm.mock.schema import Unmade, value
+from synth_llm.mock.schema import value
 from synth_llm.row import quoted
 
 TOKEN = 4
 """Characters of a token here: about what real tokenizers reach on English."""
 CREATED = 1_700_000_000
 """When every answer was made: equal bodies have equal answers."""
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Reply(NamedTuple):
@@ -110,7 +112,7 @@ def _said(body: dict[str, Any], seed: bytes, index: int, given: str | None) -> S
         text = given
     else:
         form = _form(body)
-        text = prose(seed + b"%d" % index) if form is None else form(random.Random(seed + b"%d" % index))
+        text = prose(seed + b"%d" % index) if form is None else form(Draw(seed + b"%d" % index))
     stops = body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
         text = text.partition(stop)[0] if isinstance(stop, str) and stop else text
@@ -121,7 +123,7 @@ def _said(body: dict[str, Any], seed: bytes, index: int, given: str | None) -> S
     return Said(text, "stop")
 
 
-def _form(body: dict[str, Any]) -> Callable[[random.Random], str] | None:
+def _form(body: dict[str, Any]) -> Callable[[Draw], str] | None:
     """What makes an answer in the form that a body asks for; None: prose. Raises Refusal."""
     name = "structured_outputs" if body.get("structured_outputs") else "response_format"
     asked = body.get(name)
@@ -131,32 +133,31 @@ def _form(body: dict[str, Any]) -> Callable[[random.Random], str] | None:
         raise Refusal(400, f"{name} must be an object", name)
     if name == "structured_outputs":
         if isinstance(choices := asked.get("choice"), list) and choices:
-            return lambda draw: str(draw.choice(choices))
+            return lambda draw: str(draw.of(choices))
         if "json" in asked:
-            schema = asked["json"]
-            return lambda draw: _filled(json.loads(schema) if isinstance(schema, str) else schema, draw, name)
+            return lambda draw: _filled(asked["json"], draw, name)
         raise Refusal(400, "the mock knows structured_outputs with choice or json", name)
     if asked.get("type") == "json_object":
-        return lambda draw: json.dumps({"answer": phrase(draw), "score": draw.randint(1, 5)})
+        return lambda draw: json.dumps({"answer": phrase(draw), "score": 1 + draw.below(5)})
     named = asked.get("json_schema")
     if asked.get("type") == "json_schema" and isinstance(named, dict) and "schema" in named:
         return lambda draw: _filled(named["schema"], draw, name)
     raise Refusal(400, "response_format is text, json_object, or json_schema with its schema", name)
 
 
-def _filled(schema: Any, draw: random.Random, param: str) -> str:
+def _filled(schema: Any, draw: Draw, param: str) -> str:
     try:
-        return json.dumps(value(schema, draw), ensure_ascii=False)
-    except Unmade as unmade:
+        return _ENCODE(value(json.loads(schema) if isinstance(schema, str) else schema, draw))
+    except ValueError as unmade:
         raise Refusal(400, str(unmade), param) from None
 
 
 def _chances(text: str, seed: bytes, index: int, top: int) -> list[dict[str, Any]]:
     """Log-probabilities of each token, as in chat completions."""
-    draw = random.Random(seed + b"logprobs %d" % index)
+    draw = Draw(seed + b"logprobs %d" % index)
     chances = []
     for at in range(0, len(text), TOKEN):
-        token, first = text[at : at + TOKEN], draw.uniform(-2.0, -0.01)
+        token, first = text[at : at + TOKEN], -2.0 * draw.unit()
         others = [_chance(f" {number}", first - number) for number in range(1, top)]
         chances.append({**_chance(token, first), "top_logprobs": [_chance(token, first), *others][:top]})
     return chances

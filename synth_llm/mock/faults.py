@@ -37,7 +37,7 @@ class Faults:
         end = 0.0
         for kind, share in shares.items():
             if kind not in KINDS and not (kind.isascii() and kind.isdigit() and 400 <= int(kind) <= 599):
-                raise InputError(f"fault '{kind}' is none; write a status from 400 to 599, or{_known(kind)}")
+                raise InputError(f"fault '{kind}': no such fault, and no status from 400 to 599{nearest(kind, KINDS)}")
             end += _share(kind, share)
             self._ends.append((end, kind))
         if end > 1 + 1e-9:
@@ -76,7 +76,3 @@ def _share(kind: str, given: str | float) -> float:
     if not 0 <= share <= 1:
         raise InputError(f"fault {kind}: '{given}' is no share; write 5% or 0.05")
     return share
-
-
-def _known(kind: str) -> str:
-    return nearest(kind, KINDS).removeprefix(";").replace(" known:", " one of")

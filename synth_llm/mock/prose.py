@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from hashlib import blake2b
+
+from synth_llm.mock.draw import Draw
 
 OPENINGS = (
     *("Most days", "At first", "In the end", "By evening", "After the rain", "Every spring", "Long ago", "Last week"),
@@ -49,17 +50,16 @@ MOST = 9
 def prose(seed: bytes) -> str:
     """Two to nine sentences, some 20 to 100 words."""
     draws = blake2b(seed, digest_size=64).digest()
-    return " ".join(_sentence(draws[at : at + 7]) for at in range(1, 1 + 7 * (2 + draws[0] % (MOST - 1)), 7))
-
-
-def phrase(draw: random.Random) -> str:
-    """A few words, for a field of an object."""
-    return f"{draw.choice(ADJECTIVES)} {draw.choice(NOUNS)} {draw.choice(ENDINGS)}"
-
-
-def _sentence(draws: bytes) -> str:
-    opening, first, who, does, second, whom, ending = draws
-    return (
-        f"{OPENINGS[opening & 15]} the {ADJECTIVES[first & 31]} {NOUNS[who & 63]} {VERBS[does & 31]} "
-        f"the {ADJECTIVES[second & 31]} {NOUNS[whom & 63]} {ENDINGS[ending & 15]}."
+    each = iter(draws[1 : 1 + 7 * (2 + draws[0] % (MOST - 1))])
+    return " ".join(
+        [
+            f"{OPENINGS[opening & 15]} the {ADJECTIVES[first & 31]} {NOUNS[who & 63]} {VERBS[does & 31]} "
+            f"the {ADJECTIVES[second & 31]} {NOUNS[whom & 63]} {ENDINGS[ending & 15]}."
+            for opening, first, who, does, second, whom, ending in zip(*[each] * 7, strict=True)
+        ]
     )
+
+
+def phrase(draw: Draw) -> str:
+    """A few words, for a field of an object."""
+    return f"{draw.of(ADJECTIVES)} {draw.of(NOUNS)} {draw.of(ENDINGS)}"

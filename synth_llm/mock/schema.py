@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import random
-from functools import lru_cache
 from typing import Any
 
+from synth_llm.mock.draw import Draw
 from synth_llm.mock.prose import phrase
 
 DEEP, DEEPEST = 4, 24
@@ -15,6 +13,9 @@ DEEP, DEEPEST = 4, 24
 LONGEST = 10_000
 """Items of the longest list, characters of the longest text, that are made because a schema demands it."""
 TRIES = 8
+
+_MANY = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
+_validators: dict[str, Any] = {}
 
 FORMATS = {
     "date": "2024-05-17",
@@ -34,9 +35,9 @@ class Unmade(ValueError):
     """No value was found: the schema is wrong, or demands what is not made here, such as a `pattern`."""
 
 
-def value(schema: Any, draw: random.Random) -> Any:
+def value(schema: Any, draw: Draw) -> Any:
     """A value that is valid for a schema. Raises Unmade."""
-    check = _validator(json.dumps(schema, sort_keys=True))
+    check = _validator(schema)
     why = ""
     for _ in range(TRIES):
         try:
@@ -49,19 +50,24 @@ def value(schema: Any, draw: random.Random) -> Any:
     raise Unmade(f"the mock found no value for this schema ({why[:200]}); give it a reply of your own")
 
 
-@lru_cache(maxsize=256)
-def _validator(text: str) -> Any:
+def _validator(schema: Any) -> Any:
+    """What checks values against a schema; that of a schema that comes again is kept."""
     import jsonschema_rs
 
     from synth_llm.gives import validator
 
-    try:
-        return validator(json.loads(text))
-    except jsonschema_rs.ValidationError as error:
-        raise Unmade(f"no valid JSON Schema: {error.message[:200]}") from None
+    text = repr(schema)
+    if text not in _validators:
+        if len(_validators) >= 256:
+            _validators.clear()
+        try:
+            _validators[text] = validator(schema)
+        except (jsonschema_rs.ValidationError, ValueError) as error:
+            raise Unmade(f"no valid JSON Schema: {str(error).splitlines()[0][:200]}") from None
+    return _validators[text]
 
 
-def _make(schema: Any, root: Any, draw: random.Random, depth: int) -> Any:
+def _make(schema: Any, root: Any, draw: Draw, depth: int) -> Any:
     """A value for a schema inside `root`, as far as its keywords are known here."""
     if depth > DEEPEST:
         raise Unmade("this schema has no end")
@@ -69,7 +75,7 @@ def _make(schema: Any, root: Any, draw: random.Random, depth: int) -> Any:
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
-        return draw.choice(schema["enum"])
+        return draw.of(schema["enum"])
     kind = _kind(schema, draw)
     if kind == "object":
         return _object(schema, root, draw, depth)
@@ -79,24 +85,24 @@ def _make(schema: Any, root: Any, draw: random.Random, depth: int) -> Any:
         return _text(schema, draw)
     if kind in ("integer", "number"):
         return _number(schema, draw, whole=kind == "integer")
-    return draw.random() < 0.5 if kind == "boolean" else None
+    return draw.unit() < 0.5 if kind == "boolean" else None
 
 
-def _settled(schema: Any, root: Any, draw: random.Random, depth: int) -> dict[str, Any]:
+def _settled(schema: Any, root: Any, draw: Draw, depth: int) -> dict[str, Any]:
     """The schema with its references followed and its alternatives chosen."""
     if not isinstance(schema, dict):
         return {}
     for _ in range(DEEPEST):
-        key = next((key for key in ("$ref", "allOf", "anyOf", "oneOf") if key in schema), None)
-        if key is None:
+        if _MANY.isdisjoint(schema):
             return dict(schema)
+        key = next(key for key in ("$ref", "allOf", "anyOf", "oneOf") if key in schema)
         inner = schema[key]
         if key == "$ref":
             parts = [_target(inner, root)]
         elif key == "allOf":
             parts = inner
         else:
-            parts = [min(inner, key=_weight) if depth >= DEEP else draw.choice(inner)]
+            parts = [min(inner, key=_weight) if depth >= DEEP else draw.of(inner)]
         settled = {name: part for name, part in schema.items() if name != key}
         for part in parts:
             settled = _joined(part, settled)
@@ -130,11 +136,11 @@ def _weight(schema: Any) -> int:
     return {"null": 0, "object": 3, "array": 2, None: 4}.get(kind if isinstance(kind, str) else None, 1)
 
 
-def _kind(schema: dict[str, Any], draw: random.Random) -> str:
+def _kind(schema: dict[str, Any], draw: Draw) -> str:
     """The type of value to make: the schema's, else what its keywords speak of."""
     kind = schema.get("type")
     if isinstance(kind, list):
-        return str(draw.choice(kind))
+        return str(draw.of(kind))
     if kind is not None:
         return str(kind)
     if schema.keys() & {"properties", "required", "additionalProperties", "minProperties"}:
@@ -145,13 +151,13 @@ def _kind(schema: dict[str, Any], draw: random.Random) -> str:
     return "number" if schema.keys() & bounds else "string"
 
 
-def _object(schema: dict[str, Any], root: Any, draw: random.Random, depth: int) -> dict[str, Any]:
+def _object(schema: dict[str, Any], root: Any, draw: Draw, depth: int) -> dict[str, Any]:
     properties, needed = schema.get("properties", {}), set(schema.get("required", ()))
     least, most = schema.get("minProperties", 0), schema.get("maxProperties", math.inf)
     rest = schema.get("additionalProperties", {})
     names = [name for name in properties if name in needed] + sorted(needed - properties.keys())
     for name in properties:
-        wanted = len(names) < least or (depth < DEEP and draw.random() < 0.7)
+        wanted = len(names) < least or (depth < DEEP and draw.unit() < 0.7)
         if name not in needed and wanted and len(names) < most:
             names.append(name)
     extra = min(least, LONGEST) - len(names)
@@ -161,13 +167,13 @@ def _object(schema: dict[str, Any], root: Any, draw: random.Random, depth: int) 
     return {name: _make(properties.get(name, rest), root, draw, depth + 1) for name in names}
 
 
-def _array(schema: dict[str, Any], root: Any, draw: random.Random, depth: int) -> list[Any]:
+def _array(schema: dict[str, Any], root: Any, draw: Draw, depth: int) -> list[Any]:
     least = int(schema.get("minItems", min(1, schema.get("maxItems", 1)) if depth < DEEP else 0))
     most = int(min(schema.get("maxItems", math.inf), least + (2 if depth < DEEP else 0)))
     if least > LONGEST:
         raise Unmade(f"minItems {least} is more than the mock makes")
     first, rest = schema.get("prefixItems", []), schema.get("items", {})
-    count = max(draw.randint(least, max(least, most)), min(len(first), most))
+    count = max(least + draw.below(max(1, most - least + 1)), min(len(first), most))
     if rest is False:
         count = min(count, len(first))
     items: list[Any] = []
@@ -181,7 +187,7 @@ def _array(schema: dict[str, Any], root: Any, draw: random.Random, depth: int) -
     return items
 
 
-def _text(schema: dict[str, Any], draw: random.Random) -> str:
+def _text(schema: dict[str, Any], draw: Draw) -> str:
     least, most = int(schema.get("minLength", 0)), schema.get("maxLength", math.inf)
     if least > LONGEST:
         raise Unmade(f"minLength {least} is more than the mock makes")
@@ -191,7 +197,7 @@ def _text(schema: dict[str, Any], draw: random.Random) -> str:
     return text if len(text) <= most else text[: int(most)].rstrip().ljust(min(least, int(most)), "s")
 
 
-def _number(schema: dict[str, Any], draw: random.Random, *, whole: bool) -> int | float:
+def _number(schema: dict[str, Any], draw: Draw, *, whole: bool) -> Any:
     low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
     high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
     step = schema.get("multipleOf", 1 if whole else None)
@@ -204,7 +210,7 @@ def _number(schema: dict[str, Any], draw: random.Random, *, whole: bool) -> int 
         last = math.floor(high / step) - (high == schema.get("exclusiveMaximum") and high % step == 0)
         if first > last:
             raise Unmade("no number lies within these bounds")
-        made = draw.randint(first, last) * step
+        made = (first + draw.below(last - first + 1)) * step
         return int(made) if whole else made
-    made = draw.uniform(low, high)
+    made = low + draw.unit() * (high - low)
     return round(made, 2) if low <= round(made, 2) <= high and high - low > 0.1 else made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -89,9 +90,9 @@ class Mock:
         if failed:
             self._thread.join()
             self._thread = None
-            raise InputError(
-                f"cannot listen on {self._host}:{self._port}: {failed[0].strerror}; port 0 takes a free one"
-            )
+            number = failed[0].errno or 0
+            why = os.strerror(number) if number > 0 else failed[0].strerror  # negative: the name is not known
+            raise InputError(f"cannot listen on {self._host}:{self._port}: {why}; port 0 takes a free one")
         return self
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from time import monotonic
@@ -50,7 +49,7 @@ class Service:
         self.problem: Exception | None = None
         """The first error that the user's function raised."""
         self._slots = Slots(self.stats, self._answer)
-        self._bodies: Counter[bytes] = Counter()
+        self._bodies: dict[bytes, int] = {}
         self._calls: dict[Connection, Call | None] = {}
         self._counted: set[Connection] = set()
         self.loop: asyncio.AbstractEventLoop
@@ -108,7 +107,7 @@ class Service:
 
     def _arrived(self, now: float, seed: bytes) -> int:
         """Count a request; returns how often its body came before."""
-        earlier = self._bodies[seed]
+        earlier = self._bodies.get(seed, 0)
         self._bodies[seed] = earlier + 1
         self.stats.requests += 1
         self.stats.repeated += earlier > 0
@@ -141,7 +140,7 @@ class Service:
     def _read(self, raw: bytes) -> dict[str, Any]:
         """The body of a request. Raises Refusal."""
         try:
-            body = json.loads(raw)
+            body = json.loads(raw.decode())  # of bytes, json guesses the encoding first
         except (ValueError, RecursionError):
             raise Refusal(400, "the body is not JSON") from None
         if not isinstance(body, dict):
