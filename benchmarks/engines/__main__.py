@@ -7,6 +7,8 @@ import importlib.util
 import sys
 import time
 
+from benchmarks.engines.harness import Bar, Failed
+
 BARS = (
     "first_request",
     "efficiency",
@@ -33,7 +35,11 @@ def main(only: list[str]) -> int:
             print(f"{name:<15} short  not written", flush=True)
             short += 1
             continue
-        for line, figure, goal, ok in importlib.import_module(module).bar():
+        try:
+            lines: list[Bar] = importlib.import_module(module).bar()
+        except Failed as error:
+            lines = [(name, str(error), "it runs", False)]
+        for line, figure, goal, ok in lines:
             short += not ok
             print(f"{line:<15} {'ok   ' if ok else 'short'}  {figure}  (goal: {goal})", flush=True)
         print(f"{'':<15}        {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

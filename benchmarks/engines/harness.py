@@ -42,6 +42,8 @@ class Client(NamedTuple):
     name: str
     command: Callable[[Job], Sequence[str]]
     rows: Callable[[str, Path], int]
+    codes: tuple[int, ...] = (0,)
+    """Exit codes of a run whose rows can be counted."""
 
 
 class Run(NamedTuple):
@@ -58,6 +60,8 @@ class Run(NamedTuple):
     """MB, at most, of the client and its children."""
     first: float
     """From the start of the process to the first request."""
+    cpu_start: float
+    """Of the client until then."""
     stats: dict[str, Any]
     """The endpoint's own figures."""
 
@@ -117,7 +121,7 @@ def measure(
             output = log.read()
         if not finished:
             raise Failed(f"> {limit:.0f} s")
-        if process.returncode:
+        if process.returncode not in client.codes:
             raise Failed(f"exit {process.returncode}: {last_line(output)}")
         return _run(client.rows(output, Path(folder)), stats(url), watch, began, slots)
 
@@ -127,7 +131,8 @@ def _run(rows: int, seen: dict[str, Any], watch: Watch, began: float, slots: int
 
     first, last = seen["first_arrival"], seen["last_answer"]
     best = ideal(seen["service_times"], slots)
-    return Run(rows, last - first, best, watch.cpu_between(first, last), watch.rss / 1e6, first - began, seen)
+    cpu, start = watch.cpu_between(first, last), watch.cpu_between(began, first)
+    return Run(rows, last - first, best, cpu, watch.rss / 1e6, first - began, start, seen)
 
 
 def _wait(process: subprocess.Popen[bytes], limit: float) -> bool:

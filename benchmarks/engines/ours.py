@@ -54,5 +54,7 @@ def kept(output: str, folder: Path) -> int:
     return count
 
 
-OURS = Client("synth-llm", one_step, kept)
-OURS_TWO_STEPS = Client("synth-llm", two_steps, kept)
+CODES = (0, 3)
+"""3: a run that is incomplete, because rows were given up."""
+OURS = Client("synth-llm", one_step, kept, CODES)
+OURS_TWO_STEPS = Client("synth-llm", two_steps, kept, CODES)
