@@ -52,6 +52,7 @@ class Service:
         self._bodies: dict[bytes, int] = {}
         self._calls: dict[Connection, Call | None] = {}
         self._counted: set[Connection] = set()
+        self._hanging: set[Connection] = set()
         self.loop: asyncio.AbstractEventLoop
 
     def opened(self, connection: Connection) -> None:
@@ -62,9 +63,11 @@ class Service:
         """Called by a connection: what it waits for need not be answered."""
         self._counted.discard(connection)
         call = self._calls.pop(connection)
-        if call is not None:
+        if call is not None or connection in self._hanging:
+            self._hanging.discard(connection)
             self.stats.in_flight -= 1
             self.stats.abandoned += 1
+        if call is not None:
             self._slots.leave(call)
 
     def close(self) -> None:
@@ -99,10 +102,8 @@ class Service:
             return
         if call is not None:
             self._calls[connection] = call
-            stats = self.stats
-            stats.in_flight += 1
-            stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
-            stats.service_times.append(call.seconds)
+            self._let_in()
+            self.stats.service_times.append(call.seconds)
             self._slots.enter(call, self.loop)
 
     def _arrived(self, now: float, seed: bytes) -> int:
@@ -114,6 +115,10 @@ class Service:
         if self.stats.first_arrival is None:
             self.stats.first_arrival = now
         return earlier
+
+    def _let_in(self) -> None:
+        self.stats.in_flight += 1
+        self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
 
     def _admitted(
         self, connection: Connection, head: Head, raw: bytes, now: float, seed: bytes, earlier: int
@@ -127,9 +132,12 @@ class Service:
         fault = self._faults.draw(seed, earlier)
         if fault is not None:
             self.stats.faults[fault] = self.stats.faults.get(fault, 0) + 1
-            if fault in (HANG, DROP):
-                if fault == DROP:
-                    connection.close()
+            if fault == HANG:
+                self._hanging.add(connection)
+                self._let_in()
+                return None
+            if fault == DROP:
+                connection.close()
                 return None
             if fault not in (HALF, GARBAGE):
                 raise Refusal(int(fault), "a fault injected by the mock endpoint")

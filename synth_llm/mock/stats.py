@@ -25,7 +25,7 @@ class Stats:
     repeated: int = 0
     """Requests whose body had come before."""
     abandoned: int = 0
-    """Requests that were queued or in service when their client went away."""
+    """Requests that were queued, in service or left hanging when their client went away."""
     connections: int = 0
     """Opened, those on which only figures were asked not counted."""
     in_flight: int = 0
