@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import time
 
-from benchmarks.engines.harness import Bar, Failed
+from benchmarks.engines.harness import Failed
 
 BARS = (
     "first_request",
@@ -22,6 +22,12 @@ BARS = (
 )
 
 
+def show(line: str, figure: str, goal: str, ok: bool) -> bool:
+    """Print a line; returns whether it is short of its goal."""
+    print(f"{line:<15} {'ok   ' if ok else 'short'}  {figure}  (goal: {goal})", flush=True)
+    return not ok
+
+
 def main(only: list[str]) -> int:
     unknown = [name for name in only if name not in BARS]
     if unknown:
@@ -32,16 +38,13 @@ def main(only: list[str]) -> int:
         began = time.monotonic()
         module = f"benchmarks.engines.{name}"
         if importlib.util.find_spec(module) is None:
-            print(f"{name:<15} short  not written", flush=True)
-            short += 1
+            short += show(name, "not written", "written", False)
             continue
         try:
-            lines: list[Bar] = importlib.import_module(module).bar()
+            for line in importlib.import_module(module).bar():
+                short += show(*line)
         except Failed as error:
-            lines = [(name, str(error), "it runs", False)]
-        for line, figure, goal, ok in lines:
-            short += not ok
-            print(f"{line:<15} {'ok   ' if ok else 'short'}  {figure}  (goal: {goal})", flush=True)
+            short += show(name, str(error), "it runs", False)
         print(f"{'':<15}        {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return 1 if short else 0
 

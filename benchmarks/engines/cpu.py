@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.engines.clients import PEERS, bare_aiohttp, bare_openai, peer
-from benchmarks.engines.harness import Bar, Client, Failed, Run, load, measure, middle
+from benchmarks.engines.harness import Bar, Client, Run, attempt, load, measure, middle
 from benchmarks.engines.ours import OURS
 
 SLOTS, ROUNDS = 64, 3
@@ -14,14 +14,6 @@ ROWS, PEER_ROWS = 10_000, 2_000
 def per_call(runs: list[Run]) -> float:
     """Milliseconds of CPU a request, from the first request to the last answer."""
     return middle([run.cpu / run.stats["requests"] * 1000 for run in runs])
-
-
-def once(client: Client, rows: int) -> Run | str:
-    """A run, or why there is none."""
-    try:
-        return measure(client, rows, SLOTS, OPTIONS, slots=SLOTS)
-    except Failed as error:
-        return str(error)
 
 
 def beside(name: str, runs: list[Run | str], ours: float, times: float) -> Bar:
@@ -49,7 +41,7 @@ def bar() -> list[Bar]:
     for _ in range(ROUNDS):
         ours.append(measure(OURS, ROWS, SLOTS, OPTIONS, slots=SLOTS))
         for name, (client, rows, _times) in others.items():
-            seen[name].append(client if isinstance(client, str) else once(client, rows))
+            seen[name].append(attempt(client, rows, SLOTS, OPTIONS, slots=SLOTS))
     cost = per_call(ours)
     rss, opened = max(run.rss for run in ours), max(run.stats["connections"] for run in ours)
     return [

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from benchmarks.engines.tree import Watch
 
 ROOT = Path(__file__).parents[2]
+LIMIT = 180.0
+"""Seconds after which a client is stopped."""
 PROGRAM = str(Path(sys.executable).parent / "synth-llm")
 
 Bar = tuple[str, str, str, bool]
@@ -105,7 +107,7 @@ def measure(
     options: Sequence[str],
     *,
     slots: int = 1,
-    limit: float = 120.0,
+    limit: float = LIMIT,
 ) -> Run:
     """Run a client against an endpoint that has just been started. Raises Failed, also after `limit` seconds."""
     with endpoint(*options) as url, tempfile.TemporaryDirectory() as folder:
@@ -124,6 +126,16 @@ def measure(
         if process.returncode not in client.codes:
             raise Failed(f"exit {process.returncode}: {last_line(output)}")
         return _run(client.rows(output, Path(folder)), stats(url), watch, began, slots)
+
+
+def attempt(client: Client | str, rows: int, concurrency: int, options: Sequence[str], *, slots: int) -> Run | str:
+    """A run of a client that need not succeed, or why there is none; a client that is a text is such a reason."""
+    if isinstance(client, str):
+        return client
+    try:
+        return measure(client, rows, concurrency, options, slots=slots)
+    except Failed as error:
+        return str(error)
 
 
 def _run(rows: int, seen: dict[str, Any], watch: Watch, began: float, slots: int) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from benchmarks.engines.harness import Bar, Run, load, measure, middle
 from benchmarks.engines.ours import OURS
@@ -47,5 +47,7 @@ def faults() -> Bar:
     return line("5 % 429 and 5 % 500", rows, got, lambda run: run.efficiency, 1 / 1.3, None)
 
 
-def bar() -> list[Bar]:
-    return [bucket(), cap(), faults()]
+def bar() -> Iterator[Bar]:
+    yield bucket()
+    yield cap()
+    yield faults()
