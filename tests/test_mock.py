@@ -98,6 +98,11 @@ def test_prose_is_of_a_believable_length(client: Client) -> None:
 
 def test_what_is_longer_than_max_tokens_is_cut(client: Client) -> None:
     whole = client.says()
+    for n in range(20):  # prose ends in time where a sentence fits
+        _, body = client.ask(f"{n}", max_tokens=40).answer()
+        assert body["choices"][0]["message"]["content"].endswith(".")
+        assert body["choices"][0]["finish_reason"] == "stop"
+        assert body["usage"]["completion_tokens"] <= 40
     _, body = client.ask(max_tokens=3).answer()
     choice = body["choices"][0]
     assert choice["finish_reason"] == "length"

@@ -108,19 +108,19 @@ def tokens(text: str) -> int:
 
 def _said(body: dict[str, Any], seed: bytes, index: int, given: str | None) -> Said:
     """The text of one choice, ended by `stop`, cut at `max_tokens`."""
+    most = min(_whole(body, name, 1, 10**9, 10**9) for name in ("max_completion_tokens", "max_tokens"))
     if given is not None:
         text = given
-    else:
-        form = _form(body)
-        text = prose(seed + b"%d" % index) if form is None else form(Draw(seed + b"%d" % index))
+    elif form := _form(body):
+        text = form(Draw(seed + b"%d" % index))
+    else:  # like a model, it mostly ends in time; where not even a sentence fits, it is cut
+        text = prose(seed + b"%d" % index)
+        while tokens(text) > most and ". " in text:
+            text = text[: text.rindex(". ") + 1]
     stops = body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
         text = text.partition(stop)[0] if isinstance(stop, str) and stop else text
-    for name in ("max_completion_tokens", "max_tokens"):
-        most = _whole(body, name, 1, 10**9, 10**9)
-        if tokens(text) > most:
-            return Said(text[: most * TOKEN], "length")
-    return Said(text, "stop")
+    return Said(text, "stop") if tokens(text) <= most else Said(text[: most * TOKEN], "length")
 
 
 def _form(body: dict[str, Any]) -> Callable[[Draw], str] | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +13,9 @@ Many = list[str] | None
 def mock(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    print_url: Annotated[bool, typer.Option("--print-url", help="Print the URL alone, first.")] = False,
+    print_url: Annotated[
+        bool, typer.Option("--print-url", help="For scripts: print the URL alone, on the first line.")
+    ] = False,
     replies: Annotated[Path | None, typer.Option(help='Lines of {"match": ..., "text": ..., "status": ...}.')] = None,
     latency: Annotated[str, typer.Option(help="200ms, or lognormal:200ms,0.5 (mean, sigma of the log).")] = "0",
     per_token: Annotated[str, typer.Option(help="Added for each token of an answer: 10ms.")] = "0",
@@ -36,6 +35,10 @@ def mock(
 
     Example: synth-llm mock --slots 64 --latency lognormal:200ms,0.5 --fault 429=5%
     """
+    import json
+    import signal
+    import threading
+
     from synth_llm.mock.faults import faults
     from synth_llm.mock.server import Mock
 

@@ -41,7 +41,7 @@ class Stats:
     """Seconds that slots were held, added up."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    service_times: list[float] = field(default_factory=list)
+    service_times: list[float] = field(default_factory=list, repr=False)
     """Of the requests let in, in the order in which they arrived."""
 
     @property
