@@ -8,7 +8,7 @@ from benchmarks.engines.ours import OURS
 
 SLOTS, ROUNDS = 64, 3
 OPTIONS = ["--latency", "lognormal:50ms,0.5", "--slots", str(SLOTS)]
-ROWS, PEER_ROWS = 10_000, 2_000
+ROWS, OPENAI_ROWS, PEER_ROWS = 10_000, 4_000, 2_000
 
 
 def per_call(runs: list[Run]) -> float:
@@ -32,8 +32,8 @@ def bar() -> list[Bar]:
     remark = load()
     others: dict[str, tuple[Client | str, int, float]] = {
         "bare aiohttp": (bare_aiohttp(), ROWS, 0.0),
-        "bare openai": (bare_openai(), ROWS, 2.0),
-        "bare openai, aiohttp's transport": (bare_openai("aiohttp"), ROWS, 0.0),
+        "bare openai": (bare_openai(), OPENAI_ROWS, 2.0),
+        "bare openai, aiohttp's transport": (bare_openai("aiohttp"), OPENAI_ROWS, 0.0),
         **{name: (peer(name), PEER_ROWS, 3.0) for name in PEERS},
     }
     ours: list[Run] = []
