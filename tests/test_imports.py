@@ -142,7 +142,14 @@ def test_imports_run_one_way(path: Path) -> None:
 def test_every_import_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + extras["local"] + extras["curate"] + extras["train"] + extras["vllm"]
+    wanted = (
+        project["dependencies"]
+        + extras["local"]
+        + extras["curate"]
+        + extras["transformers"]
+        + extras["train"]
+        + extras["vllm"]
+    )
     declared = {_plain(re.split(r"[<>=\[]", one)[0]) for one in wanted}
     homes = packages_distributions()
     for path in [*SOURCES, *sorted((ROOT / "filters").rglob("*.py"))]:
