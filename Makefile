@@ -5,10 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 MODEL := smollm2-135m-instruct
+# The versions that the engine transformers is tested with.
+TORCH := torch==2.13.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 llguidance==1.9.1 peft==0.21.2 sentencepiece==0.2.3
 # bench-core, bench-engines: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all check bench-core bench-engines clean
+.PHONY: demo test test-all test-transformers check bench-core bench-engines clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -21,7 +23,13 @@ test: $(VENV)/.dev
 # The tests that `make test` leaves out: the embedded model, and what takes long.
 test-all: test
 	$(BIN)/synth-llm fetch $(MODEL)
-	$(BIN)/python -m pytest -q -m "(local or slow) and not network"
+	$(BIN)/python -m pytest -q -m "(local or slow) and not network and not transformers"
+	$(MAKE) test-transformers
+
+# PyTorch is large and wants an environment of its own.
+test-transformers: .torch/.dev
+	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/python -m pytest -q -m transformers tests/test_transformers.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -37,7 +45,7 @@ bench-engines: $(VENV)/.dev
 
 # Runs are kept: their journals may have been paid for.
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) .torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: nothing is installed again while pyproject.toml and constraints.txt stay as they are.
@@ -56,3 +64,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@echo "Installing synth-llm and what its tests need into $(VENV)"
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.user
+
+.torch/.dev: pyproject.toml constraints.txt Makefile | $(VENV)/.python
+	@echo "Installing synth-llm and PyTorch into .torch"
+	@$(PYTHON) -m venv .torch
+	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
+	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
+		-e '.[transformers]' $(TORCH) pytest pytest-asyncio
+	@touch $@
