@@ -123,17 +123,20 @@ def eject(
 
 
 @app.command()
-def check(recipe: RecipeName, set_: Sets = None, model: Models = None) -> None:
-    """Check a recipe without asking anything: columns after each step, calls, tokens, dollars.
+def check(recipe: RecipeName, set_: Sets = None, model: Models = None, out: Out = None) -> None:
+    """Check a recipe without asking anything: columns after each step, calls, tokens, dollars, time.
+
+    What a `preview` or an unfinished run measured in the run folder makes a good estimate of a rough one.
 
     Example: synth-llm check recipes/messages.yaml --set target.rows=100
     """
-    from synth_llm import summary
+    from synth_llm import run_folder, summary
     from synth_llm.estimate import estimate
     from synth_llm.execute import prepare
 
     ready, _ = prepare(_recipe(recipe), set_ or (), model or ())
-    typer.echo(summary.checked(ready, estimate(ready)))
+    folder = out or run_folder.RUNS / ready.recipe.name
+    typer.echo(summary.checked(ready, estimate(ready, folder), folder))
 
 
 @app.command()
@@ -238,7 +241,7 @@ def status(
     typer.echo(f"{now.path}: {'running now; before: ' if now.running else ''}{state}")
     if manifest:
         typer.echo(f"{summary.counts(manifest)}; written {manifest['written']}\n{screen.funnel(manifest)}")
-    typer.echo(f"over all runs: {screen.spent(*now.spent)}; {now.answers:,} answers in the journal")
+    typer.echo(summary.used(now))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a recipe will ask of its models, counted before anything is asked."""
+"""What a recipe will ask of its models and what that costs: from what was measured, else a guess before anything."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import itertools
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from synth_llm.errors import Reject
+from synth_llm.measured import Measured, interval, measured
 from synth_llm.models import identity
 from synth_llm.plan import Plan, PlannedStep
 from synth_llm.row import ID, LINEAGE, PARENT, Row, source_id
@@ -26,64 +28,111 @@ BYTES_A_TOKEN, TOKENS_A_MESSAGE = 4, 4
 
 @dataclass(frozen=True)
 class Asked:
-    """What one step asks of its model."""
+    """What one step asks of its model in a whole run."""
 
     step: str
     model: str
     a_candidate: float
-    """Calls for one candidate, if no later row is rejected."""
+    """Calls for one candidate."""
     calls: int
     prompt_tokens: int
-    """About: prompts are rendered on a few source rows; where that needs a model's answer, the template's size."""
+    """About. Without answers to measure: prompts are rendered on a few source rows, or the template's size."""
     answer_tokens: int
-    """At most: `max_tokens` for each call."""
+    """About. Without answers to measure, at most: `max_tokens` for each call."""
     dollars: float | None
-    """At most; None when the model has no price."""
+    """None when the price is unknown."""
+    answers: int
+    """Answers whose mean this is; 0 when it is a guess."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a whole run asks, if nothing is in its journal yet."""
+    """What a whole run asks, with what its journal holds already."""
 
     source_rows: int | None
     """Rows of one pass; None when they have no end."""
     candidates: int
-    """Taken up: all rows of the source, or at least so many for the target."""
+    """Taken up: all rows of the source, or so many for the target."""
     is_least: bool
-    """Whether rejected rows will cost more candidates than this, because there is a target."""
+    """Whether rejected rows will cost more candidates than this: there is a target, and nothing to tell their share."""
+    share: tuple[float, float]
+    """The factors to multiply by for as few and as many candidates as the target may need (90 % certain)."""
     steps: list[Asked]
+    known: Measured | None
+    """What was measured in the run folder."""
+
+    @property
+    def calls(self) -> int:
+        """Of all steps."""
+        return sum(step.calls for step in self.steps)
+
+    @property
+    def known_dollars(self) -> float:
+        """Of the steps whose model has a known price."""
+        return math.fsum(step.dollars or 0.0 for step in self.steps)
+
+    @property
+    def dollars(self) -> float | None:
+        """Of all steps; None when a price is unknown."""
+        return None if any(step.dollars is None for step in self.steps) else self.known_dollars
+
+    @property
+    def seconds(self) -> float | None:
+        """At the best pace measured; None when there is none."""
+        return self.calls / self.known.pace if self.known and self.known.pace else None
 
 
-def estimate(ready: Plan) -> Estimate:
-    """Count calls and tokens of a checked recipe.
+def estimate(ready: Plan, folder: Path | None = None) -> Estimate:
+    """Count calls, tokens and dollars of a checked recipe, by what was measured in its run folder, as far as it was.
 
-    Raises InputError for a malformed row, because the whole source is read, and for local weights that nobody knows.
+    Raises InputError for a malformed row, because the whole source is read, and for local weights that nobody knows;
+    FatalError for a journal that cannot be read.
     """
     recipe, size = ready.recipe, _size(ready)
     for entry in recipe.models.values():
         identity(entry, ready.use.base)
+    known = measured(folder, [planned.title for planned in ready.steps]) if folder else None
     rows, each = 1.0, []
-    for planned, (becomes, tokens) in zip(ready.steps, asyncio.run(_measured(ready)), strict=True):
-        each.append((planned.title, planned.step, rows * planned.step.calls, tokens))
-        rows *= becomes
+    for number, (planned, (becomes, tokens)) in enumerate(zip(ready.steps, asyncio.run(_measured(ready)), strict=True)):
+        flow = known.flows[number] if known else None
+        calls = known.calls.get(planned.title, planned.step.calls) if known else planned.step.calls
+        each.append((planned, rows * calls if planned.step.calls else 0.0, tokens))
+        rows *= flow.left / flow.done if flow and flow.done else becomes
+    none_accepted = known is not None and not rows
     candidates = size or 0
     if recipe.target is not None:
-        candidates = math.ceil(recipe.target.rows / rows) if rows else recipe.target.rows
+        yielded = rows or ready.expected
+        candidates = math.ceil(recipe.target.rows / yielded)
     asked = [
-        _asked(ready, title, step, calls, math.ceil(calls * candidates), tokens)
-        for title, step, calls, tokens in each
-        if calls
+        _asked(ready, planned, calls, candidates, tokens, known)
+        for planned, calls, tokens in each
+        if planned.step.calls
     ]
-    return Estimate(size, candidates, recipe.target is not None, asked)
+    is_least = recipe.target is not None and (known is None or none_accepted)
+    return Estimate(size, candidates, is_least, _spread(ready, known, rows), asked, known)
 
 
-def _asked(ready: Plan, title: str, step: Step, a_candidate: float, calls: int, prompt: float) -> Asked:
-    name = str(getattr(step, "model", ""))
-    entry = ready.recipe.models.get(name)
-    prompts, answers = round(calls * prompt), calls * (entry.max_tokens if entry else 0)
-    price = entry.price if entry else None
+def _spread(ready: Plan, known: Measured | None, rows: float) -> tuple[float, float]:
+    """How far the candidates that a target needs may lie from the estimate, as factors."""
+    share = rows / ready.expected
+    if ready.recipe.target is None or known is None or not 0 < share <= 1:
+        return 1.0, 1.0
+    low, high = interval(share, known.candidates)
+    return share / high, share / low
+
+
+def _asked(
+    ready: Plan, planned: PlannedStep, a_candidate: float, candidates: int, prompt: float, known: Measured | None
+) -> Asked:
+    name, calls = str(getattr(planned.step, "model", "")), math.ceil(a_candidate * candidates)
+    mean = known.means.get((planned.title, name)) if known else None
+    if mean is not None and mean.answers:
+        prompts, answers = round(calls * mean.prompt_tokens), round(calls * mean.answer_tokens)
+    else:
+        prompts, answers = round(calls * prompt), calls * ready.recipe.models[name].max_tokens
+    price = ready.prices[name].price
     dollars = (prompts * price.input + answers * price.output) / 1e6 if price else None
-    return Asked(title, name, a_candidate, calls, prompts, answers, dollars)
+    return Asked(planned.title, name, a_candidate, calls, prompts, answers, dollars, mean.answers if mean else 0)
 
 
 def _size(ready: Plan) -> int | None:

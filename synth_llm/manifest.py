@@ -5,18 +5,20 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from synth_llm import output
+from synth_llm import account, output
 from synth_llm.errors import InputError
 from synth_llm.journal import Journal
-from synth_llm.models.call import Caller
 from synth_llm.models.budget import Budget
+from synth_llm.models.call import Caller
 from synth_llm.plan import Plan
+from synth_llm.prices import Priced
 from synth_llm.segment import Tally
 
 
@@ -28,6 +30,8 @@ class State:
     callers: dict[str, Caller]
     budget: Budget
     target: int | None
+    prices: Mapping[str, Priced] = field(default_factory=dict)
+    """By the names of the models; one that is missing has an unknown price."""
     candidates: int = 0
     accepted: int = 0
     round: int = 0
@@ -35,6 +39,15 @@ class State:
     """Candidates of this round that entered the first step."""
     round_size: int = 0
     notices: list[str] = field(default_factory=list)
+    _paced: tuple[int, float] = (-1, 0.0)
+
+    def account(self) -> str:
+        """What this invocation did so far, for the journal; its seconds end with what was last sent or answered."""
+        usages = [usage for caller in self.callers.values() for usage in caller.usages.values()]
+        count = sum(usage.sent + usage.completion_tokens for usage in usages)
+        if count != self._paced[0]:
+            self._paced = (count, self.budget.seconds)
+        return account.account_text(self, self._paced[1])
 
 
 def facts(plan: Plan, state: State, journal: Journal, folder: Path, why: str) -> dict[str, Any]:
@@ -58,6 +71,7 @@ def facts(plan: Plan, state: State, journal: Journal, folder: Path, why: str) ->
         "funnel": [{**asdict(tally), "rejected": dict(sorted(tally.rejected.items()))} for tally in state.tallies],
         "models": models,
         "spent": {"this run": _spent(state), "all runs": journal.spent()._asdict()},
+        "usage": _usage(state, journal),
         "versions": _versions(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "recipe": recipe.model_dump(mode="json", by_alias=True),
@@ -78,7 +92,18 @@ def _model(plan: Plan, state: State, folder: Path, name: str) -> dict[str, Any]:
         state.notices.append(f"model {name}: the server reports {', '.join(sorted(now))}; before, {', '.join(before)}")
     reported = Counter(before) + Counter(caller.usage.reported)
     usage = asdict(caller.usage) | {"reported": dict(sorted(reported.items()))}
-    return {"engine": entry.engine, "model": entry.model, "revision": caller.revision, **usage}
+    price, origin = plan.prices[name]
+    priced = {"input": price.input, "output": price.output, "from": origin} if price else None
+    return {"engine": entry.engine, "model": entry.model, "revision": caller.revision, "price": priced, **usage}
+
+
+def _usage(state: State, journal: Journal) -> dict[str, list[dict[str, Any]]]:
+    """What each step asked of each model: in this invocation, and in all of them."""
+    everything = account.total(account.read_account(one) for one in journal.accounts())
+    return {
+        "this run": [asdict(usage) for usage in account.usages(state)],
+        "all runs": [asdict(usage) for usage in everything],
+    }
 
 
 def _spent(state: State) -> dict[str, float]:

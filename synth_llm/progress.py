@@ -9,7 +9,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synth_llm.screen import duration, one_line
+from synth_llm.account import StepUsage, by_model, together, usages
+from synth_llm.screen import dollars, duration, one_line, tokens
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -42,17 +43,23 @@ class View:
     rejected: Counter[str]
     sent: int
     replayed: int
-    tokens: int
+    usages: list[StepUsage]
+    """What each step asked of each model."""
 
     share: float
     """How far along, 0 to 1."""
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers, as far as they were reported."""
+        return sum(usage.tokens for usage in self.usages)
 
 
 def view(state: State) -> View:
     """Read a state, from any thread: numbers may lag behind each other by a row."""
     tallies = list(state.tallies)
     steps = [(tally.step, tally.entered, tally.left, dict(tally.rejected)) for tally in tallies]
-    usages = [caller.usage for caller in list(state.callers.values())]
+    used = usages(state)
     want: int | None
     if state.target is not None:
         waiting = tallies[-2].left - tallies[-1].entered
@@ -69,9 +76,9 @@ def view(state: State) -> View:
         what,
         steps,
         sum((Counter(rejected) for *_, rejected in steps), Counter()),
-        sum(usage.sent for usage in usages),
-        sum(usage.replayed for usage in usages),
-        sum(usage.prompt_tokens + usage.completion_tokens for usage in usages),
+        sum(usage.requests for usage in used),
+        sum(usage.replayed for usage in used),
+        used,
         share,
     )
 
@@ -192,11 +199,14 @@ class Live:
         bar = ProgressBar(total=now.want or 1, completed=now.done if now.want else 0, width=30)
         head.add_row(Text(_done(now)), bar, Text(_times(self.rates)))
         steps = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name, side in (("step", "left"), ("in", "right"), ("out", "right"), ("rejected", "right")):
-            steps.add_column(name, justify=side, no_wrap=True, style="dim" if name == "rejected" else None)  # type: ignore[arg-type]
+        steps.add_column("step", no_wrap=True)
+        for name in ("in", "out", "rejected", "requests", "tokens", "dollars"):
+            steps.add_column(name, justify="right", no_wrap=True, style="dim" if name == "rejected" else None)
         for name, entered, left, rejected in now.steps:
             lost = sum(rejected.values())
-            steps.add_row(Text(name), f"{entered:,}", f"{left:,}", f"{lost:,}" if lost else "")
+            asked = [usage for usage in now.usages if usage.step == name]
+            row = (f"{entered:,}", f"{left:,}", f"{lost:,}" if lost else "", *(_used(asked) if asked else ()))
+            steps.add_row(Text(name), *row)
         named = f"\nrejected: {_reasons(now)}" if now.rejected else ""
         return Group(head, steps, Text(_traffic(now, self.rates) + named))
 
@@ -221,9 +231,27 @@ def _times(rates: Rates) -> str:
 
 
 def _traffic(now: View, rates: Rates) -> str:
-    requests, tokens = rates.a_second()
+    requests, each = rates.a_second()
     replayed = f", {now.replayed:,} from the journal" if now.replayed else ""
-    return f"{now.sent:,} requests{replayed} ({requests:.1f}/s, {tokens:,.0f} tokens/s)"
+    said = f"{now.sent:,} requests{replayed} ({requests:.1f}/s, {each:,.0f} tokens/s)"
+    models = [usage for usage in by_model(now.usages) if usage.requests]
+    parts = [f"{usage.model} " * (len(models) > 1) + _tokens_and_dollars(usage) for usage in models]
+    return ", ".join([said, *parts])
+
+
+def _used(asked: list[StepUsage]) -> tuple[str, str, str]:
+    """Requests, tokens and dollars of a step."""
+    usage = together(asked)
+    return f"{usage.requests:,}", tokens(usage.tokens, usage), dollars(usage.dollars)
+
+
+def _tokens_and_dollars(usage: StepUsage) -> str:
+    counted = tokens(usage.tokens, usage)
+    if counted == "not reported":
+        return "tokens not reported"
+    if usage.dollars is None:
+        return f"{counted} tokens, dollars unknown"
+    return f"{counted} tokens" + (f" for {dollars(usage.dollars)}" if usage.dollars else "")
 
 
 def _reasons(now: View) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synth_llm.account import Account, read_account
 from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.journal import Journal, Spent
 from synth_llm.models.request import Answer, completion
@@ -36,6 +37,8 @@ class Status:
     """In the journal."""
     running: bool
     """Whether a process works here now."""
+    accounts: list[Account]
+    """What each invocation did, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,12 @@ def _is_run(path: Path) -> bool:
 def status(folder: Path) -> Status:
     """How the run in a folder stands. Raises InputError or FatalError when its files cannot be read."""
     manifest = read_manifest(folder)
-    spent, answers = Spent(), 0
+    spent, answers, accounts = Spent(), 0, list[Account]()
     if (folder / JOURNAL).exists():
         with journal_of(folder) as journal:
             spent, answers = journal.spent(), len(journal)
-    return Status(folder, manifest, spent, answers, _is_locked(folder / ".lock"))
+            accounts = [read_account(account) for account in journal.accounts()]
+    return Status(folder, manifest, spent, answers, _is_locked(folder / ".lock"), accounts)
 
 
 def _is_locked(lock: Path) -> bool:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from synth_llm.account import StepUsage, together
 from synth_llm.row import ID, Row
 
 if TYPE_CHECKING:
@@ -125,8 +126,45 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def spent(requests: int, prompt_tokens: int, completion_tokens: int, dollars: float, seconds: float) -> str:
+def dollars(amount: float | None, least: bool = False) -> str:
+    """An amount of money; None is one that nobody knows. `least`: something unknown comes on top.
+
+    >>> dollars(0.001234), dollars(12.5), dollars(None), dollars(0.5, least=True)
+    ('$0.0012', '$12.50', 'unknown', 'at least $0.5000')
+    """
+    if amount is None or (least and not amount):
+        return "unknown"
+    shown = f"${amount:,.2f}" if amount >= 10 or not amount else f"${amount:,.4f}"
+    return f"at least {shown}" if least else shown
+
+
+def tokens(count: int, usage: StepUsage) -> str:
+    """Tokens of one kind, of which some or all may not have been reported."""
+    if usage.unreported and usage.unreported == usage.answers:
+        return "not reported"
+    return f"at least {count:,}" if usage.unreported else f"{count:,}"
+
+
+def usage(usages: Sequence[StepUsage], replays: bool = False) -> str:
+    """What each step asked of each model; `replays`: and what the journal had already."""
+    rows = []
+    for one in usages:
+        row = [one.step, one.model, f"{one.requests:,}"] + [f"{one.replayed:,}"] * replays
+        row += [tokens(one.prompt_tokens, one), tokens(one.completion_tokens, one), dollars(one.dollars)]
+        rows.append(row)
+    numbers = ["requests", *["replayed"] * replays, "prompt tokens", "answer tokens", "dollars"]
+    return table(("step", "model", *numbers), rows, numbers)
+
+
+def spent(requests: int, seconds: float, usages: Sequence[StepUsage]) -> str:
     """What was sent and used, on one line."""
-    tokens = f"{prompt_tokens:,} prompt and {completion_tokens:,} answer tokens"
-    money = f", ${dollars:,.4f}" if dollars else ""
-    return f"{requests:,} request{'s' * (requests != 1)}, {tokens}{money}, {duration(seconds)}"
+    used = together(usages)
+    if used.answers and used.answers == used.unreported:
+        counted = "tokens not reported"
+    else:
+        least = "at least " if used.unreported else ""
+        counted = f"{least}{used.prompt_tokens:,} prompt and {used.completion_tokens:,} answer tokens"
+    unknown = any(one.dollars is None for one in usages)
+    known = sum(one.dollars or 0.0 for one in usages)
+    money = f", {'dollars ' * (not known)}{dollars(known, least=unknown)}" if known or unknown else ""
+    return f"{requests:,} request{'s' * (requests != 1)}, {counted}{money}, {duration(seconds)}"

@@ -35,7 +35,7 @@ LAYERS = (
     ("models",),
     ("steps",),
     ("recipe", "candidates", "rounds"),
-    ("prices", "plan", "segment", "output"),
+    ("account", "prices", "plan", "segment", "output"),
     ("manifest",),
     ("execute", "publish"),
 )

@@ -11,20 +11,24 @@ import pytest
 from rich.console import Console
 
 from synth_llm.manifest import State
-from synth_llm.models.call import Usage
 from synth_llm.models.budget import Budget, Limits, Spent
+from synth_llm.models.call import Usage
+from synth_llm.prices import Priced
 from synth_llm.progress import EVERY, Live, Rates, line, view
+from synth_llm.recipe import Price
 from synth_llm.segment import Tally
+
+PRICE = Price(input=1, output=10)
 
 
 class Caller:
     """As much of a caller as is shown."""
 
-    def __init__(self, usage: Usage) -> None:
-        self.usage = usage
+    def __init__(self, usages: dict[str, Usage]) -> None:
+        self.usages = usages
 
 
-def a_state(target: int | None = 60) -> State:
+def a_state(target: int | None = 60, price: Price | None = PRICE) -> State:
     """The second round of a run: 20 accepted, 4 more have passed all steps and wait for the end of the round."""
     tallies = [
         Tally("sample", entered=50, left=50),
@@ -33,9 +37,10 @@ def a_state(target: int | None = 60) -> State:
     ]
     if target:
         tallies.append(Tally("target", entered=20, left=20))
-    usage = Usage(sent=45, replayed=5, prompt_tokens=900, completion_tokens=100)
-    callers = {"writer": Caller(usage)}
-    state = State(tallies, callers, Budget(Limits(), Spent()), target)  # type: ignore[arg-type]
+    usage = Usage(45, 5, prompt_tokens=900, completion_tokens=100, dollars=0.0123 if price else 0, reported={"m": 45})
+    callers = {"writer": Caller({"generate write": usage})}
+    prices = {"writer": Priced(price, "the recipe")}
+    state = State(tallies, callers, Budget(Limits(), Spent()), target, prices)  # type: ignore[arg-type]
     state.candidates, state.accepted, state.round, state.taken_up, state.round_size = 50, 20, 2, 30, 40
     return state
 
@@ -64,15 +69,36 @@ def test_without_a_target_each_step_counts_by_the_rows_it_can_expect() -> None:
 def test_a_line_says_what_matters() -> None:
     said = line(view(a_state()), Rates())
     assert said.startswith("round 2: 24 of 60 accepted | 50 candidates | 45 requests, 5 from the journal")
+    assert ", 1,000 tokens for $0.0123 | " in said
     assert "rejected 26: duplicate 16, unparseable 7, cut 3" in said
     assert "\n" not in said
+
+
+def test_what_is_not_known_is_said_to_be() -> None:
+    assert ", 1,000 tokens, dollars unknown | " in line(view(a_state(price=None)), Rates())
+    state = a_state()
+    usage = state.callers["writer"].usages["generate write"]
+    usage.prompt_tokens, usage.completion_tokens, usage.unreported = 0, 0, 45
+    assert ", tokens not reported | " in line(view(state), Rates())
+    state = a_state(price=Price(input=0, output=0))
+    state.callers["writer"].usages["generate write"].dollars = 0.0
+    assert ", 1,000 tokens | " in line(view(state), Rates())
+
+
+def test_models_are_told_apart_when_there_are_several() -> None:
+    state = a_state()
+    judge = Caller({"judge": Usage(10, prompt_tokens=50, completion_tokens=5, reported={"j": 10})})
+    state.callers["judge"], state.prices = judge, {**state.prices, "judge": Priced(None, "")}  # type: ignore[assignment]
+    said = line(view(state), Rates())
+    assert "55 requests, 5 from the journal" in said
+    assert ", writer 1,000 tokens for $0.0123, judge 55 tokens, dollars unknown | " in said
 
 
 def test_rates_are_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     state, rates = a_state(), Rates()
-    usage = state.callers["writer"].usage
+    usage = state.callers["writer"].usages["generate write"]
     assert rates.left() is None
     for clock in range(60):
         usage.sent += 10 if clock >= 30 else 1
@@ -130,5 +156,7 @@ def test_the_display_shows_steps_rates_and_reasons() -> None:
     Console(file=out, width=100).print(Live(a_state())._picture())
     said = out.getvalue()
     assert "round 2: 24 of 60 accepted" in said
-    assert any(text.split() == ["generate", "write", "50", "40", "10"] for text in said.splitlines())
+    assert any(
+        text.split() == ["generate", "write", "50", "40", "10", "45", "1,000", "$0.0123"] for text in said.splitlines()
+    )
     assert "rejected: duplicate 16, unparseable 7, cut 3" in said

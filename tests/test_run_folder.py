@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     recipe = Recipe(
         name="lines",
-        models={"m": ModelEntry(engine="function", function=answer)},
+        models={"m": ModelEntry(engine="function", function=answer, repairs=0)},
         source=Source(rows=[{"n": n, "id": f"row{n:02}"} for n in range(40)], id="id"),
         steps=[Generate(prompt="write", model="m"), Filter(use=[{"length": {"min_words": 2}}])],
     )
