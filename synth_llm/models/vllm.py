@@ -16,7 +16,7 @@ from typing import Any
 from synth_llm.errors import FatalError, Passing, SynthError
 from synth_llm.models.body import refusal
 from synth_llm.models.request import Answer, Request
-from synth_llm.models.vllm_api import Engine, Refused, answer, one_line
+from synth_llm.models.vllm_api import Engine, Refused, answer, checked, one_line
 from synth_llm.models.vllm_server import Served as Served
 from synth_llm.models.weights import revision_of_folder
 
@@ -39,8 +39,9 @@ class Vllm:
     ) -> None:
         local = Path(model).is_dir()
         self.name, self.revision = ("", revision_of_folder(Path(model))) if local else (model, revision)
-        own = {"revision": revision} if revision and not local else {}
-        self._arguments = {**own, **({"max_num_seqs": slots} if slots else {}), **(arguments or {})}
+        own: dict[str, Any] = {"revision": revision} if revision and not local else {}
+        own.update({"max_num_seqs": slots} if slots else {})
+        self._arguments = checked({**own, **(arguments or {})}, model)
         self._model, self._numbers = model, itertools.count()
         self._batch: _Batch | None = None
 

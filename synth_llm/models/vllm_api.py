@@ -100,7 +100,7 @@ class Engine:
             os.environ.setdefault(name, value)
         self._model, self._vllm = model, _imported()
         self.version = str(getattr(self._vllm, "__version__", "of an unknown version"))
-        arguments = checked(arguments, model)
+        arguments = dict(arguments)
         self._template = _template(arguments.pop("chat_template", None))
         llm_class, settings = self._need(self._vllm, "LLM"), self._need(self._vllm, "EngineArgs")
         known = {*inspect.signature(llm_class).parameters, *inspect.signature(settings).parameters} - {"kwargs"}

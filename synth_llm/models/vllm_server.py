@@ -67,11 +67,13 @@ class Served:
         async with self._starting:
             if self._client is None:
                 self._client = await self._start()
-        assert self._server is not None
+        server = self._server
+        assert server is not None
         try:
             return await self._client.answer(_adapted(request, self._model))
         except Passing:
-            self._server.check()
+            await asyncio.sleep(LOOK)  # a server that dies is gone a moment after its connections
+            server.check()
             raise
 
     async def close(self) -> None:
@@ -161,7 +163,7 @@ class _Server:
                 with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                     async with session.get(f"{self.url}/version") as response:
                         if response.status == 200:
-                            return self._not_too_old(await response.json())
+                            return self._not_too_old(await response.json(content_type=None))
                 if self.log.stat().st_size != size:
                     size, since = self.log.stat().st_size, time.monotonic()
                 if time.monotonic() - since > SILENCE:
