@@ -90,7 +90,7 @@ def _in_all(ready: Plan, asked: Estimate, folder: Path) -> list[str]:
         lines.append(f"time: at most about {screen.duration(asked.seconds)} ({pace})")
     lines += [f"limit: {line}" for line in _limited(ready, asked)]
     if known is None:
-        return [*lines, f"a guess: nothing was asked in {folder} yet; `synth-llm preview` measures it"]
+        return [*lines, f"a guess: {folder} holds nothing measured yet; `synth-llm preview` measures"]
     lines.append(f"by: {known.candidates:,} candidates that went through the steps in {folder}")
     cost = f" for {screen.dollars(known.spent.dollars)}" if known.spent.dollars else ""
     return [*lines, f"of it, {known.spent.requests:,} requests{cost} were made already; their answers are kept"]

@@ -183,7 +183,7 @@ def test_check_says_what_it_knows_and_from_where() -> None:
     recipe, folder = paid_recipe(40), Path("runs/paid")
     ready = plan(recipe, Path())
     before = summary.checked(ready, estimate(ready, folder), folder)
-    assert "a guess: nothing was asked in runs/paid yet; `synth-llm preview` measures it" in before
+    assert "a guess: runs/paid holds nothing measured yet; `synth-llm preview` measures" in before
     assert "price of writer: $1 a million prompt tokens, $10 a million answer tokens (the recipe)" in before
     preview(recipe, n=10)
     after = summary.checked(ready, estimate(ready, folder), folder)
