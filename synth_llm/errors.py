@@ -41,11 +41,12 @@ class FatalError(SynthError):
 
 
 class Passing(SynthError):
-    """A failure that may pass. `retry_after` is what the endpoint asked us to wait, in seconds."""
+    """A failure that may pass. `retry_after` is what the endpoint asked us to wait, in seconds; `busy` means that it
+    was sent too much (429, 503)."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, *, busy: bool = False) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.busy = retry_after, busy
 
 
 class Stopped(SynthError):

@@ -18,9 +18,9 @@ from synth_llm.candidates import Candidates
 from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.journal import Journal
 from synth_llm.manifest import State, facts
-from synth_llm.models import ENGINES, address, identity, slots
+from synth_llm.models import ENGINES, address, identity, limiter, together
+from synth_llm.models.budget import Budget, Limits, Spent
 from synth_llm.models.call import Asked, Caller, Endpoint
-from synth_llm.models.budget import Budget, Limits, Slots, Spent
 from synth_llm.plan import Plan, PlannedStep, plan
 from synth_llm.recipe import Recipe, RecipeFile, load_recipe
 from synth_llm.rounds import Rounds
@@ -227,8 +227,11 @@ class Run:
         entry, base = self.recipe.models[name], self.plan.use.base
         where = address(entry, base)
         if where not in self.endpoints:
-            self.endpoints[where] = Endpoint(lambda: ENGINES[entry.engine](entry, base), Slots(slots(entry)))
+            models = self.recipe.models
+            shared = together({other: models[other] for other in models if address(models[other], base) == where})
+            self.endpoints[where] = Endpoint(lambda: ENGINES[entry.engine](shared, base), limiter(shared))
         model, revision = identity(entry, base)
+        price = self.plan.prices[name].price
         return Caller(
             name,
             model,
@@ -241,7 +244,9 @@ class Run:
             self.inflight,
             seed=self.recipe.seed,
             retries=entry.retries,
-            price=(entry.price.input, entry.price.output) if entry.price else (0.0, 0.0),
+            price=(price.input, price.output) if price else (0.0, 0.0),
+            chat=entry.api == "chat",
+            repairs=entry.repairs if entry.api == "chat" else 0,
         )
 
     def _blocks(self, retry: frozenset[str]) -> list[list[Stage]]:
@@ -442,10 +447,9 @@ class Run:
         self.state.accepted += len(ordinals)
         return accepted
 
-    @property
     def _workers(self) -> int:
-        """Rows in flight: enough that every slot is busy while other rows wait for theirs."""
-        return max(16, 2 * sum(endpoint.slots.size for endpoint in self.endpoints.values()))
+        """Rows in flight: enough that every endpoint is busy while other rows wait for their turn."""
+        return max(16, 2 * sum(endpoint.limiter.size for endpoint in self.endpoints.values()))
 
     # Writing
 

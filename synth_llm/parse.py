@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from synth_llm.errors import Reject
@@ -22,7 +23,7 @@ _QUOTES = " \t\"'`*“”‘’"
 _validators: dict[int, tuple[Schema, Callable[[Any], Iterator[Any]]]] = {}
 
 
-class _Unreadable(Exception):
+class _Unreadable(ValueError):
     """Why an answer cannot be read."""
 
 
@@ -68,8 +69,16 @@ def _label(text: str, gives: Gives, schema: Schema | None) -> list[dict[str, Any
 
 
 def _chosen(text: str, words: list[str], column: str) -> str:
-    """The one word that the answer is, give or take case, quotes, a final stop and a leading `Label:`."""
+    """The one word that the answer is, give or take case, quotes, a final stop and a leading `Label:`.
+
+    Or the one value of a JSON object: endpoints that constrain answers know no other form for a choice.
+    """
     said = text.strip()
+    if said.startswith("{") and said.endswith("}"):
+        with suppress(ValueError):
+            value = json.loads(said)
+            if len(value) == 1:
+                said = as_word(next(iter(value.values())))
     plain = said.strip(_QUOTES).rstrip(".!,;").strip(_QUOTES)
     start = re.match(rf"(?:{re.escape(column)}|label|answer|category)\W{{0,3}}[:=]", plain, re.IGNORECASE)
     forms = [said, plain, plain[start.end() :].strip(_QUOTES) if start else plain]

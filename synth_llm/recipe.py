@@ -97,10 +97,11 @@ class ModelEntry(BaseModel):
     params: dict[str, Any] = {}
     """Further request parameters, passed through as they are; part of the key."""
     concurrency: int | None = Field(default=None, ge=1)
-    """At most so many requests in flight; models at one endpoint share them. At an endpoint, it is found when absent."""
-    retries: int = Field(default=6, ge=0)
+    """At most so many requests in flight; models at one endpoint share them. When absent, the best number is found at
+    an endpoint; engines on this machine have their own."""
+    retries: int = Field(default=8, ge=0)
     """How often a failure that may pass (5xx, reset, time-out) is tried again."""
-    repairs: int = Field(default=2, ge=0)
+    repairs: int = Field(default=1, ge=0)
     """How often the model is shown what is wrong with an answer that cannot be read, and asked for another."""
     price: Price | None = None
     """What tokens cost, for `limits.dollars` and the manifest; from the price table when absent."""

@@ -42,12 +42,12 @@ class Stage:
 
 
 class Segment:
-    """Carries rows through consecutive row steps with a fixed number of workers."""
+    """Carries rows through consecutive row steps with as many workers as `workers` says, whenever all are busy."""
 
     def __init__(
         self,
         stages: list[Stage],
-        workers: int,
+        workers: Callable[[], int],
         leave: Callable[[Ordinal, Row], None],
         reject: Callable[[Ordinal, str, Reject, Row], None],
         halt: Callable[[str], None],
@@ -58,13 +58,24 @@ class Segment:
         self._busy = 0
         self._work = asyncio.Event()
         self._failure: BaseException | None = None
+        self._staff: set[asyncio.Task[None]] = set()
 
     async def run(self, rows: Iterator[tuple[Ordinal, Row]]) -> None:
         """Carry all rows. An error that is no row's lets the others finish what they asked, and is raised last."""
         self._source = rows
-        await asyncio.gather(*(self._worker() for _ in range(self.workers)))
+        self._hire()
+        while self._staff:
+            await asyncio.wait(self._staff, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in [worker for worker in self._staff if worker.done()]:
+                self._staff.remove(worker)
+                worker.result()
         if self._failure is not None:
             raise self._failure
+
+    def _hire(self) -> None:
+        """More workers, while there are too few; none ever leaves before the work is done."""
+        while len(self._staff) < self.workers():
+            self._staff.add(asyncio.create_task(self._worker()))
 
     async def _worker(self) -> None:
         taken = 0
@@ -78,6 +89,8 @@ class Segment:
                 await self._work.wait()
                 continue
             self._busy += 1
+            if self._busy == len(self._staff):
+                self._hire()
             try:
                 await self._carry(*item)
             except Exception as error:

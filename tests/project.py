@@ -33,7 +33,7 @@ class Model:
         return self.say(text, request)
 
     def entry(self, **settings: Any) -> ModelEntry:
-        return ModelEntry(engine="function", model="test", function=self, **settings)
+        return ModelEntry(engine="function", model="test", function=self, **{"repairs": 0, **settings})
 
     def counts(self) -> Counter[str]:
         """How often each kind of prompt was asked."""

@@ -1,4 +1,4 @@
-"""Slots and budget: who goes first, and that a limit holds whatever happens in whatever order."""
+"""The budget: a limit holds whatever happens in whatever order."""
 
 from __future__ import annotations
 
@@ -12,59 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from synth_llm.errors import Stopped
-from synth_llm.models.budget import Budget, Limits, Slots, Spent
-
-
-async def test_the_deepest_step_goes_first_then_who_came_first():
-    slots, order = Slots(1), []
-    await slots.acquire(0)
-
-    async def worker(name: str, step: int) -> None:
-        await slots.acquire(-step)
-        order.append(name)
-        slots.release()
-
-    tasks = []
-    for name, step in (("a", 0), ("b", 2), ("c", 1), ("d", 2), ("e", 0)):
-        tasks.append(asyncio.create_task(worker(name, step)))
-        await asyncio.sleep(0)
-    slots.release()
-    await asyncio.gather(*tasks)
-    assert "".join(order) == "bdcae"
-    assert slots.used == 0
-
-
-@settings(max_examples=50, deadline=None)
-@given(size=st.integers(1, 5), workers=st.integers(1, 30), seed=st.integers(0, 2**20))
-def test_slots_are_never_exceeded_or_lost_even_by_who_is_cancelled(size, workers, seed):
-    chance = random.Random(seed)
-    slots, busy, done = Slots(size), 0, 0
-
-    async def worker(priority: int) -> None:
-        nonlocal busy, done
-        await slots.acquire(priority)
-        try:
-            busy += 1
-            assert busy <= size
-            for _ in range(chance.randrange(3)):
-                await asyncio.sleep(0)
-        finally:
-            busy -= 1
-            slots.release()
-        done += 1
-
-    async def play() -> int:
-        tasks = [asyncio.create_task(worker(-chance.randrange(3))) for _ in range(workers)]
-        for _ in range(chance.randrange(10)):
-            await asyncio.sleep(0)
-            if chance.random() < 0.5:
-                chance.choice(tasks).cancel()
-        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
-        return sum(isinstance(result, asyncio.CancelledError) for result in results)
-
-    cancelled = asyncio.run(play())
-    assert done + cancelled == workers
-    assert slots.used == 0
+from synth_llm.models.budget import Budget, Limits, Spent
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,8 +12,9 @@ import pytest
 from synth_llm.errors import FatalError, Passing, Reject, Stopped
 from synth_llm.journal import Journal
 from synth_llm.models import call
+from synth_llm.models.budget import Budget, Limits, Spent
 from synth_llm.models.call import Caller, Endpoint
-from synth_llm.models.budget import Budget, Limits, Slots, Spent
+from synth_llm.models.limit import Limiter
 from synth_llm.models.request import Answer, Request, body_of
 
 Reply = Answer | Exception
@@ -54,7 +55,7 @@ def caller(tmp_path):
         journal = Journal.open(tmp_path / f"{name}.sqlite")
         journals.append(journal)
         sampling = settings.pop("sampling", {"temperature": 0.5, "max_tokens": 20})
-        endpoint, budget = Endpoint(lambda: engine, Slots(4)), Budget(limits or Limits(), Spent())
+        endpoint, budget = Endpoint(lambda: engine, Limiter(4)), Budget(limits or Limits(), Spent())
         return Caller("w", "m", "", sampling, endpoint, journal, settings.pop("others", ()), budget, {}, **settings)
 
     yield make
@@ -84,7 +85,7 @@ def a_request(caller: Caller, row: str = "row", attempt: int = 0) -> Request:
 async def test_what_the_journal_holds_is_never_asked_again(caller):
     engine = Engine(said("once"))
     one = caller(engine)
-    first, second = [await one.ask(a_request(one), 0) for _ in range(2)]
+    first, second = [await one.ask(a_request(one), 0, "s") for _ in range(2)]
     assert (first.replayed, second.replayed) == (False, True)
     assert first.answer == second.answer == said("once")
     assert (engine.asked, one.usage.sent, one.usage.replayed) == (1, 1, 1)
@@ -92,10 +93,10 @@ async def test_what_the_journal_holds_is_never_asked_again(caller):
 
 async def test_another_journals_answer_is_copied_to_our_own(caller):
     other = caller(Engine(said("paid elsewhere")), name="other")
-    await other.ask(a_request(other), 0)
+    await other.ask(a_request(other), 0, "s")
     engine = Engine(FatalError("must not be asked"))
     own = caller(engine, others=[other.journal])
-    assert (await own.ask(a_request(own), 0)).said.text == "paid elsewhere"
+    assert (await own.ask(a_request(own), 0, "s")).said.text == "paid elsewhere"
     assert own.journal.get(a_request(own).key) == said("paid elsewhere")
     assert engine.asked == 0
 
@@ -111,14 +112,14 @@ async def test_sampled_requests_differ_by_row_and_attempt_and_greedy_ones_by_att
 async def test_equal_greedy_requests_in_flight_share_one_answer(caller):
     engine = Engine(said("same"))
     one = caller(engine, sampling={"temperature": 0})
-    answers = await asyncio.gather(*(one.ask(a_request(one, str(n)), 0) for n in range(10)))
+    answers = await asyncio.gather(*(one.ask(a_request(one, str(n)), 0, "s") for n in range(10)))
     assert {asked.said.text for asked in answers} == {"same"}
     assert (engine.asked, one.usage.shared) == (1, 9)
 
 
 async def test_who_waits_for_a_shared_answer_gets_its_failure_too(caller, pauses):
     one = caller(Engine(Passing("busy")), sampling={"temperature": 0}, retries=0)
-    asked = [one.ask(a_request(one, str(n)), 0) for n in range(3)]
+    asked = [one.ask(a_request(one, str(n)), 0, "s") for n in range(3)]
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert [getattr(result, "reason", None) for result in results] == ["unavailable"] * 3
     assert one.inflight == {}
@@ -127,17 +128,17 @@ async def test_who_waits_for_a_shared_answer_gets_its_failure_too(caller, pauses
 async def test_passing_failures_are_tried_again(caller, pauses):
     engine = Engine(Passing("busy"), Passing("busy"), said("at last"))
     one = caller(engine, retries=2)
-    assert (await one.ask(a_request(one), 0)).said.text == "at last"
+    assert (await one.ask(a_request(one), 0, "s")).said.text == "at last"
     assert engine.asked == one.usage.sent == one.budget.spent.requests == 3
-    assert 0.5 <= pauses[0] <= 0.625
-    assert 1.0 <= pauses[1] <= 1.25
+    assert 0.15 <= pauses[0] <= 0.25
+    assert 0.3 <= pauses[1] <= 0.5
 
 
 async def test_waits_double_up_to_a_bound(caller, pauses):
     one = caller(Engine(Passing("busy")), retries=9)
     with pytest.raises(Reject):
-        await one.ask(a_request(one), 0)
-    assert all(before < after for before, after in itertools.pairwise(pauses[:6]))
+        await one.ask(a_request(one), 0, "s")
+    assert all(before < after for before, after in itertools.pairwise(pauses[:6]))  # jitter is less than doubling
     assert max(pauses) <= call.LONGEST_WAIT * 1.25
 
 
@@ -145,17 +146,17 @@ async def test_after_all_retries_a_row_is_unavailable_and_nothing_is_remembered(
     engine = Engine(Passing("HTTP 503: busy"))
     one = caller(engine, retries=3)
     with pytest.raises(Reject, match="503: busy") as caught:
-        await one.ask(a_request(one), 0)
+        await one.ask(a_request(one), 0, "s")
     assert caught.value.reason == "unavailable"
     assert engine.asked == 4
     assert one.known(a_request(one)) is None
-    assert one.endpoint.slots.used == 0
+    assert one.endpoint.limiter.used == 0
     assert one.budget.reserved == Spent()
 
 
 async def test_retry_after_is_honoured(caller, pauses):
     one = caller(Engine(Passing("busy", 7.0), Passing("busy", 0.0), said()))
-    await one.ask(a_request(one), 0)
+    await one.ask(a_request(one), 0, "s")
     assert 7.0 <= pauses[0] <= 7.0 * 1.25
     assert len(pauses) == 1, "a Retry-After of 0 is no pause"
 
@@ -167,11 +168,11 @@ async def test_a_row_that_waits_to_try_again_holds_no_slot(caller, monkeypatch):
 
     async def look(seconds: float) -> None:
         if seconds:
-            used.append(one.endpoint.slots.used)
+            used.append(one.endpoint.limiter.used)
         await sleep(0)
 
     monkeypatch.setattr(asyncio, "sleep", look)
-    await one.ask(a_request(one), 0)
+    await one.ask(a_request(one), 0, "s")
     assert used == [0]
 
 
@@ -179,7 +180,7 @@ async def test_a_refusal_is_of_the_row_and_final(caller):
     engine = Engine(refused("too long"), FatalError("must not be asked"))
     one = caller(engine)
     for replayed in (False, True):
-        asked = await one.ask(a_request(one), 0)
+        asked = await one.ask(a_request(one), 0, "s")
         assert (asked.said.reason, asked.said.detail) == ("bad request", "HTTP 400: too long")
         assert asked.replayed is replayed
 
@@ -188,9 +189,9 @@ async def test_five_identical_refusals_before_any_answer_are_fatal_and_forgotten
     one = caller(Engine(refused("no such parameter: top_z")))
     requests = [a_request(one, str(n)) for n in range(5)]
     for request in requests[:4]:
-        await one.ask(request, 0)
+        await one.ask(request, 0, "s")
     with pytest.raises(FatalError, match="5 identical refusals and no answer: HTTP 400: no such parameter: top_z"):
-        await one.ask(requests[4], 0)
+        await one.ask(requests[4], 0, "s")
     assert [one.known(request) for request in requests] == [None] * 5
 
 
@@ -202,7 +203,7 @@ async def test_five_identical_refusals_before_any_answer_are_fatal_and_forgotten
 async def test_other_refusals_are_of_their_rows(caller, replies):
     one = caller(Engine(*replies))
     for n in range(len(replies)):
-        await one.ask(a_request(one, str(n)), 0)
+        await one.ask(a_request(one, str(n)), 0, "s")
     assert one.known(a_request(one, "0")) is not None
 
 
@@ -210,16 +211,16 @@ async def test_a_fatal_error_is_raised_at_once(caller, pauses):
     engine = Engine(FatalError("HTTP 401: wrong key"))
     one = caller(engine)
     with pytest.raises(FatalError, match="401"):
-        await one.ask(a_request(one), 0)
+        await one.ask(a_request(one), 0, "s")
     assert engine.asked == 1
     assert pauses == []
-    assert one.endpoint.slots.used == one.budget.reserved.requests == 0
+    assert one.endpoint.limiter.used == one.budget.reserved.requests == 0
 
 
 async def test_tokens_and_dollars_are_counted_and_journaled(caller):
     one = caller(Engine(said(prompt=1000, answer=200)), price=(2.0, 10.0))
-    await one.ask(a_request(one), 0)
-    await one.ask(a_request(one), 0)
+    await one.ask(a_request(one), 0, "s")
+    await one.ask(a_request(one), 0, "s")
     assert (one.usage.prompt_tokens, one.usage.completion_tokens) == (1000, 200)
     assert one.usage.dollars == pytest.approx(0.004)
     spent = one.journal.spent()
@@ -235,7 +236,7 @@ async def test_a_limit_holds_whatever_is_in_flight(caller, limits, passed):
     """A request reserves 18 prompt bytes and 20 answer tokens, and uses 15 tokens."""
     engine = Engine(said())
     one = caller(engine, limits=Limits(**limits), price=(1.0, 1.0))
-    asked = [one.ask(a_request(one, str(n)), 0) for n in range(20)]
+    asked = [one.ask(a_request(one, str(n)), 0, "s") for n in range(20)]
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(result, Stopped) for result in results) == 20 - passed
     assert engine.asked == passed
@@ -245,19 +246,19 @@ async def test_retries_count_against_the_limit(caller, pauses):
     engine = Engine(Passing("busy"))
     one = caller(engine, limits=Limits(requests=3), retries=9)
     with pytest.raises(Stopped, match="limit reached: requests 3"):
-        await one.ask(a_request(one), 0)
+        await one.ask(a_request(one), 0, "s")
     assert engine.asked == 3
 
 
 async def test_a_replay_starts_no_engine(caller):
     one = caller(Engine(said()))
-    await one.ask(a_request(one), 0)
+    await one.ask(a_request(one), 0, "s")
 
     def unwanted() -> Any:
         raise AssertionError("the engine was started")
 
-    one.endpoint = Endpoint(unwanted, Slots(1))
-    assert (await one.ask(a_request(one), 0)).replayed
+    one.endpoint = Endpoint(unwanted, Limiter(1))
+    assert (await one.ask(a_request(one), 0, "s")).replayed
 
 
 @pytest.mark.parametrize(
@@ -273,5 +274,5 @@ async def test_a_replay_starts_no_engine(caller):
 )
 async def test_a_200_without_a_text_is_a_final_rejection(caller, answer, reason):
     one = caller(Engine(answer))
-    assert (await one.ask(a_request(one), 0)).said.reason == reason
+    assert (await one.ask(a_request(one), 0, "s")).said.reason == reason
     assert one.known(a_request(one)) == answer

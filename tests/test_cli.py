@@ -28,7 +28,7 @@ from synth_llm.models.request import Request, body_of
 RECIPE = """\
 about: Lines about topics.
 models:
-  writer: {engine: openai, model: m, url: "http://127.0.0.1:9/v1", retries: 0, max_tokens: 50}
+  writer: {engine: openai, model: m, url: "http://127.0.0.1:9/v1", retries: 0, repairs: 0, max_tokens: 50}
 source:
   rows: [{topic: tea}, {topic: rain}, {topic: snow}, {topic: salt}, {topic: wool}]
 steps:
@@ -121,7 +121,8 @@ def test_an_endpoint_that_is_away_leaves_the_run_incomplete(
     monkeypatch.setitem(ENGINES, "openai", OPENAI)
     ran = synth("run", "lines.yaml")
     assert ran.code == 3
-    assert "5 rows got no answer from their endpoint; run again" in ran.out
+    assert "run again to go on" in ran.out
+    assert "unavailable 4, (1 unfinished)" in ran.out, "none is lost, and what gave up first is asked again too"
 
 
 def test_a_fatal_error_is_exit_code_1(synth: Run, asked: list[Request], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +158,7 @@ def test_what_is_a_bug_says_so(synth: Run, asked: list[Request], monkeypatch: py
         ("run nothing", "no recipe 'nothing'"),
         ("run lines.yaml --limit request=3", "did you mean 'requests'?"),
         ("run lines.yaml --limit many", "'many' is not a number from 0"),
-        ("run lines.yaml --retry unparsable", "it is one of bad request, cut, refused, unavailable, unparseable"),
+        ("run lines.yaml --retry unparsable", "it is one of bad request, content filter, cut, refused, unavailable, unparseable"),
         ("run lines.yaml --set target", "write path=value"),
         ("run lines.yaml --set target.row=3", "did you mean 'rows'?"),
         ("run lines.yaml --model writter=openai:x", "did you mean 'writer'?"),

@@ -87,10 +87,11 @@ async def test_a_seed_is_sent_only_for_a_sampled_request():
     assert "seed" not in await payload_of(a_request())
 
 
-async def test_a_schema_is_sent_as_a_response_format_and_a_choice_of_words_is_not():
+async def test_a_schema_is_sent_as_a_response_format_and_a_choice_of_words_as_an_object_of_one():
     form = (await payload_of(a_request(OBJECT)))["response_format"]
     assert form == {"type": "json_schema", "json_schema": {"name": "answer", "schema": OBJECT, "strict": True}}
-    assert "response_format" not in await payload_of(a_request({"enum": ["yes", "no"]}))
+    form = (await payload_of(a_request({"enum": ["yes", "no"]})))["response_format"]
+    assert form["json_schema"]["schema"]["properties"] == {"answer": {"type": "string", "enum": ["yes", "no"]}}
 
 
 async def test_the_body_comes_back_as_the_server_sent_it():

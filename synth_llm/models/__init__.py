@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth_llm.errors import InputError
+from synth_llm.models.limit import Limiter
 from synth_llm.models.request import Model
 from synth_llm.row import canonical
 
@@ -53,7 +54,7 @@ def _transformers(entry: ModelEntry, base: Path) -> Model:
         device=entry.device,
         dtype=entry.dtype,
         languages=languages,
-        batch=slots(entry),
+        batch=slots(entry) or 1,
     )
 
 
@@ -81,13 +82,39 @@ ENGINES: dict[str, Callable[[ModelEntry, Path], Model]] = {
 }
 """What opens an engine for an entry of a recipe in folder `base`; called when its first request is really sent."""
 
-SLOTS = {"local": 2, "function": 64, "transformers": 8, "vllm": 256}
-"""Requests in flight where the recipe does not say; 16 for other engines."""
+SLOTS = {"local": 2, "function": 64, "replay": 64, "transformers": 8, "vllm": 256}
+"""Requests in flight where the recipe does not say; at an `openai` endpoint it is found."""
 
 
-def slots(entry: ModelEntry) -> int:
-    """How many requests may be in flight at once."""
-    return entry.concurrency or SLOTS.get(entry.engine, 16)
+def slots(entry: ModelEntry) -> int | None:
+    """How many requests may be in flight at once; None where that is to be found."""
+    return entry.concurrency or SLOTS.get(entry.engine)
+
+
+SHARED = ("concurrency", "requests_per_minute", "tokens_per_minute", "timeout")
+"""Settings of an endpoint: models that share it cannot differ in them."""
+
+
+def together(entries: Mapping[str, ModelEntry]) -> ModelEntry:
+    """The entry that opens an endpoint for several models. Raises InputError when they want it set up differently."""
+    first = next(iter(entries.values()))
+    given: dict[str, tuple[str, object]] = {}
+    for name, entry in entries.items():
+        for setting in SHARED:
+            if setting in entry.model_fields_set:
+                value = getattr(entry, setting)
+                other, before = given.setdefault(setting, (name, value))
+                if before != value:
+                    raise InputError(
+                        f"models '{other}' and '{name}' share one endpoint, but say {setting} {before} and {value}; "
+                        "give it once, or the same to both"
+                    )
+    return first.model_copy(update={setting: value for setting, (_, value) in given.items()})
+
+
+def limiter(entry: ModelEntry) -> Limiter:
+    """The limiter of an entry's endpoint."""
+    return Limiter(slots(entry), requests=entry.requests_per_minute, tokens=entry.tokens_per_minute)
 
 
 def identity(entry: ModelEntry, base: Path) -> tuple[str, str]:
@@ -111,7 +138,7 @@ def address(entry: ModelEntry, base: Path) -> tuple[object, ...]:
     if entry.engine == "local":
         return ("local", _weights(entry, base), entry.context, entry.threads)
     if entry.engine == "openai":
-        return ("openai", entry.url, entry.model, entry.key_env, entry.revision)
+        return ("openai", entry.url, entry.key_env, canonical(entry.headers))
     if entry.engine in {"transformers", "vllm"}:
         own = (entry.revision, entry.serve, canonical(entry.arguments), entry.device, entry.dtype, entry.translate)
         return (entry.engine, _folder(entry, base), *own)

@@ -1,18 +1,14 @@
-"""How much may be asked: slots in flight with priority, and the budget over all invocations of a run folder."""
+"""How much may be asked: hard limits over all invocations of a run folder."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from synth_llm.errors import Stopped
-
-Priority = int
-"""Minus the step's number: the deepest step goes first, and among equals who came first."""
 
 
 class Limits(BaseModel):
@@ -30,39 +26,6 @@ class Limits(BaseModel):
     """Time spent running."""
     candidates: int | None = Field(default=None, ge=0)
     """Source rows taken up."""
-
-
-class Slots:
-    """At most `size` requests in flight; the waiting ones are let in by priority."""
-
-    def __init__(self, size: int) -> None:
-        self.size, self.used = size, 0
-        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
-        self._count = 0
-
-    async def acquire(self, priority: Priority) -> None:
-        """Wait for a slot."""
-        if self.used < self.size and not self._waiting:
-            self.used += 1
-            return
-        self._count += 1
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, self._count, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Give the slot to the first in the queue, if any."""
-        while self._waiting:
-            turn = heapq.heappop(self._waiting)[2]
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self.used -= 1
 
 
 @dataclass

@@ -8,26 +8,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from synth_llm.errors import FatalError, Passing, Reject, SynthError
+from synth_llm.errors import FatalError, Passing, Reject, Stopped, SynthError
 from synth_llm.journal import Journal
-from synth_llm.models.budget import Budget, Priority, Slots, Spent
-from synth_llm.models.request import BAD_REQUEST, Answer, Completion, Message, Model, Request, Schema, completion
+from synth_llm.models.budget import Budget, Spent
+from synth_llm.models.limit import Limiter, Priority
+from synth_llm.models.request import BAD_REQUEST, TEXT, Answer, Completion, Message, Model, Request, Schema, completion
 
 SAME_REFUSALS = 5
 """So many identical 400s with no success before them prove that the request itself is wrong."""
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 """Seconds before the first retry, doubled each time with jitter, and the most; unless the endpoint says how long."""
+SILENT = 5
+"""So many requests that run out of retries, with no answer to any since, prove that it is the endpoint that fails."""
+PATIENCE = 120.0
+"""Seconds without an answer after which an endpoint that says it is busy is believed to stay so."""
 
 
 @dataclass
 class Endpoint:
-    """What the models behind one address or one set of weights share: the engine, its slots, its first refusals."""
+    """What the models behind one address or one set of weights share: the engine, its limiter, its first refusals."""
 
     open: Callable[[], Model]
-    slots: Slots
+    limiter: Limiter
     engine: Model | None = None
     answered: bool = False
     refused: list[tuple[str, bytes]] = field(default_factory=list)
+    last_answer: float = 0.0
+    """When an answer came last, or the first request was sent; seconds of the loop's clock."""
+    given_up: int = 0
+    """Requests that ran out of retries since."""
 
     def started(self) -> Model:
         """The engine, started when the first request really has to be sent."""
@@ -37,7 +46,7 @@ class Endpoint:
 
 @dataclass
 class Usage:
-    """What one model did in this invocation."""
+    """What one model did in this invocation, for one step or for all."""
 
     sent: int = 0
     replayed: int = 0
@@ -46,8 +55,20 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     dollars: float = 0.0
+    seconds: float = 0.0
+    """How long the answers took, all together."""
+    unreported: int = 0
+    """Answers that did not say how many tokens they used."""
     reported: dict[str, int] = field(default_factory=dict)
     """The model names the server reported, and how often."""
+
+    def add(self, other: Usage) -> None:
+        """Add what another one counts."""
+        for name in ("sent", "replayed", "shared", "prompt_tokens", "completion_tokens", "dollars", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.unreported += other.unreported
+        for model, count in other.reported.items():
+            self.reported[model] = self.reported.get(model, 0) + count
 
 
 class Asked(NamedTuple):
@@ -72,10 +93,23 @@ class Caller:
     budget: Budget
     inflight: dict[str, asyncio.Future[Asked]]
     seed: int = 0
-    retries: int = 6
+    retries: int = 8
     price: tuple[float, float] = (0.0, 0.0)
     """Dollars a million prompt tokens, and answer tokens."""
-    usage: Usage = field(default_factory=Usage)
+    chat: bool = True
+    """Whether the model is asked for chat completions, or to go on with a text."""
+    repairs: int = 0
+    """How often an answer that cannot be read is shown to the model with what is wrong."""
+    usages: dict[str, Usage] = field(default_factory=dict)
+    """By step."""
+
+    @property
+    def usage(self) -> Usage:
+        """Of all steps."""
+        total = Usage()
+        for usage in self.usages.values():
+            total.add(usage)
+        return total
 
     @property
     def greedy(self) -> bool:
@@ -89,6 +123,13 @@ class Caller:
         draw: tuple[int | str, ...] | None = (self.seed, row_id, sample, attempt)
         if self.greedy:
             draw = (attempt,) if attempt else None
+        if not self.chat:
+            if any(message["role"] != "user" for message in messages):
+                raise FatalError(
+                    f"model {self.name}: `api: completions` goes on with a text; this prompt has a system message or "
+                    "worked answers, which need a chat model"
+                )
+            messages = [{"role": TEXT, "content": "".join(message["content"] for message in messages)}]
         return Request(self.model, tuple(messages), self.sampling, self.revision, schema, draw)
 
     def known(self, request: Request) -> Answer | None:
@@ -98,23 +139,26 @@ class Caller:
             answer = answer or other.get(request.key)
         return answer
 
-    async def ask(self, request: Request, priority: Priority) -> Asked:
-        """The answer. Raises Stopped, FatalError, or Reject as `unavailable`."""
+    async def ask(self, request: Request, priority: Priority, step: str) -> Asked:
+        """The answer, for a step. Raises Stopped, FatalError, or Reject as `unavailable`."""
+        usage = self.usages.get(step)
+        if usage is None:
+            usage = self.usages[step] = Usage()
         answer = self.known(request)
         if answer is not None:
-            self.usage.replayed += 1
+            usage.replayed += 1
             if self.others and self.journal.get(request.key) is None:  # the run folder is to replay on its own
                 await self.journal.put(request, answer, 0, 0)
             return Asked(answer, completion(answer), replayed=True)
         if not self.greedy:  # no other request is equal
-            return await self._send(request, priority)
+            return await self._send(request, priority, usage)
         waiting = self.inflight.get(request.key)
         if waiting is not None:
-            self.usage.shared += 1
+            usage.shared += 1
             return await asyncio.shield(waiting)
         future = self.inflight[request.key] = asyncio.get_running_loop().create_future()
         try:
-            asked = await self._send(request, priority)
+            asked = await self._send(request, priority, usage)
             future.set_result(asked)
             return asked
         except BaseException as error:
@@ -124,37 +168,80 @@ class Caller:
         finally:
             del self.inflight[request.key]
 
-    async def _send(self, request: Request, priority: Priority) -> Asked:
-        """Send until there is a final answer; it is committed before its slot is free."""
-        wait = FIRST_WAIT
-        for left in range(self.retries, -1, -1):
-            await self.endpoint.slots.acquire(priority)
-            try:
-                return await self._once(request)
-            except Passing as error:
-                if not left:
-                    raise Reject("unavailable", str(error)) from error
-                pause = error.retry_after
-            finally:
-                self.endpoint.slots.release()
-            pause = min(wait, LONGEST_WAIT) if pause is None else pause
-            await asyncio.sleep(pause * random.uniform(1.0, 1.25))
-            wait *= 2
-        raise AssertionError("unreachable")
+    async def _send(self, request: Request, priority: Priority, usage: Usage) -> Asked:
+        """Send until there is a final answer; it is committed before its place is free.
 
-    async def _once(self, request: Request) -> Asked:
-        engine, want = self.endpoint.started(), self._most(request)
+        To be refused because others were sent too much is no failure of the request: it waits for its turn again, for
+        as long as the endpoint answers anybody.
+        """
+        endpoint, limiter, loop = self.endpoint, self.endpoint.limiter, asyncio.get_running_loop()
+        want, left, wait, began = self._most(request), self.retries, FIRST_WAIT, -1.0
+        while True:
+            sent = await limiter.acquire(priority, want.tokens)
+            began = sent.at if began < 0 else began
+            endpoint.last_answer = endpoint.last_answer or sent.at
+            try:
+                asked = await self._once(request, want, usage)
+            except Passing as error:
+                if error.busy:
+                    limiter.refused(sent, error.retry_after)
+                    self._patient(error, loop.time())
+                    continue
+                limiter.failed(sent)
+                left -= 1
+                if left < 0:
+                    raise self._out_of_retries(error, began) from error
+                pause = random.uniform(0.75, 1.25) * min(wait, LONGEST_WAIT)
+                if error.retry_after is not None:
+                    pause = error.retry_after * random.uniform(1.0, 1.25)
+            except BaseException:
+                limiter.failed(sent)
+                raise
+            else:
+                endpoint.last_answer, endpoint.given_up = loop.time(), 0
+                usage.seconds += endpoint.last_answer - sent.at
+                limiter.answered(sent, asked.said.prompt_tokens + asked.said.completion_tokens, asked.answer.pause)
+                return asked
+            await asyncio.sleep(pause)
+            wait *= 2
+
+    def _patient(self, error: Passing, now: float) -> None:
+        """Raises Stopped when the endpoint has been busy for so long that it will not take more."""
+        silent = now - self.endpoint.last_answer
+        if silent > PATIENCE + (error.retry_after or 0.0):
+            self._stop(f"no answer for {silent:.0f} s, the last was: {error}")
+
+    def _out_of_retries(self, error: Passing, began: float) -> SynthError:
+        """What to raise: for this row, or when nothing else is answered either, for the run."""
+        endpoint = self.endpoint
+        if endpoint.last_answer <= began:
+            endpoint.given_up += 1
+            if endpoint.given_up >= SILENT:
+                self._stop(f"no answer to {endpoint.given_up} requests, each sent {self.retries + 1} times: {error}")
+        return Reject("unavailable", str(error))
+
+    def _stop(self, why: str) -> None:
+        """The endpoint makes no progress: nothing more is asked, and the run resumes when it is run again."""
+        self.budget.halt(f"model {self.name}: {why}; run again to go on")
+        raise Stopped(self.budget.stop)
+
+    async def _once(self, request: Request, want: Spent, usage: Usage) -> Asked:
+        engine = self.endpoint.started()
         await self.budget.reserve(want)
         used = Spent(requests=1)
         try:
-            self.usage.sent += 1
+            usage.sent += 1
             self.journal.spend(requests=1)
             answer = await engine.answer(request)
             said = completion(answer)
             used.tokens = said.prompt_tokens + said.completion_tokens
             used.dollars = self.cost(said.prompt_tokens, said.completion_tokens)
-            self._count(said, used.dollars)
-            await self.journal.put(request, answer, said.prompt_tokens, said.completion_tokens, used.dollars)
+            if not used.tokens and answer.status == 200:  # not reported: what it may have used counts
+                used.tokens, used.dollars = want.tokens, want.dollars
+                self.journal.spend(prompt_tokens=want.tokens, dollars=want.dollars)
+            self._count(said, usage)
+            cost = self.cost(said.prompt_tokens, said.completion_tokens)
+            await self.journal.put(request, answer, said.prompt_tokens, said.completion_tokens, cost)
         finally:
             self.budget.settle(want, used)
         self._judge(request, answer, said)
@@ -167,17 +254,17 @@ class Caller:
     def _most(self, request: Request) -> Spent:
         """The most a request can use: a token is at least one byte, and a template adds a few a message."""
         limits = self.budget.limits
-        if limits.tokens is None and limits.dollars is None:
+        if limits.tokens is None and limits.dollars is None and not self.endpoint.limiter.counts_tokens:
             return Spent(requests=1)
         prompt = sum(len(message["content"].encode()) + 16 for message in request.messages)
         answer = int(self.sampling.get("max_tokens", 0))
         return Spent(requests=1, tokens=prompt + answer, dollars=self.cost(prompt, answer))
 
-    def _count(self, said: Completion, dollars: float) -> None:
-        usage = self.usage
+    def _count(self, said: Completion, usage: Usage) -> None:
         usage.prompt_tokens += said.prompt_tokens
         usage.completion_tokens += said.completion_tokens
-        usage.dollars += dollars
+        usage.dollars += self.cost(said.prompt_tokens, said.completion_tokens)
+        usage.unreported += not said.prompt_tokens and not said.reason
         usage.reported[said.model] = usage.reported.get(said.model, 0) + 1
 
     def _judge(self, request: Request, answer: Answer, said: Completion) -> None:

@@ -1,15 +1,20 @@
-"""Any endpoint that speaks OpenAI's chat completions, over aiohttp."""
+"""Any endpoint that speaks OpenAI's chat completions or completions, over aiohttp."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
+import re
+import ssl
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synth_llm.errors import FatalError, InputError, Passing
-from synth_llm.models.request import BAD_REQUEST, Answer, Request, error_message
+from synth_llm.models.request import BAD_REQUEST, Answer, Request, completion, error_message
+from synth_llm.models.wire import Wire, error_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -18,10 +23,21 @@ URL = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 LONG = 8
 """Characters from which a key is a secret: shorter ones are stand-ins for endpoints that want none."""
+LONGEST_WAIT = 600.0
+"""Seconds: what an endpoint asks for beyond that is taken for a mistake."""
+BUSY = frozenset({429, 503, 529})
+"""Statuses that say that too much was sent."""
+NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient credits")
+"""What a 429 says that no waiting mends."""
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Certificates that other tools' users have named; OpenSSL itself reads SSL_CERT_FILE."""
 
 
 class OpenAI:
-    """`engine: openai`. `url` ends before `/chat/completions`; the key is read from the environment by name."""
+    """`engine: openai`. `url` ends before `/chat/completions`.
+
+    The key is read from the environment by name, or given as `key` for a server of our own.
+    """
 
     def __init__(
         self,
@@ -29,41 +45,76 @@ class OpenAI:
         *,
         url: str = URL,
         key_env: str | None = None,
+        key: str = "",
         headers: dict[str, str] | None = None,
         timeout: float = 600.0,
         revision: str = "",
     ) -> None:
         self.name, self.revision = model, revision
-        self.url = url.rstrip("/") + "/chat/completions"
+        self.url = url.rstrip("/")
         self._headers = {**(headers or {}), "Content-Type": "application/json"}
         self._key_env, self._timeout = key_env or (KEY if url == URL else None), timeout
         self._session: aiohttp.ClientSession | None = None
-        self._key = ""
+        self._key = key
+        self._wires: dict[str, Wire] = {}
+        self._first = asyncio.Lock()
 
     async def answer(self, request: Request) -> Answer:
-        """POST the request once.
+        """POST the request; once more in other words for each thing that the endpoint is found not to know.
 
-        Raises Passing on 408, 409, 429, 5xx, resets and time-outs; FatalError on 401, 403, 404 and other statuses.
+        Raises Passing on 408, 409, 425, 429, 5xx, resets and time-outs; FatalError on 401, 403, 404 and other statuses,
+        and for a parameter of the recipe that the model does not take.
         """
+        wire = self._wires.setdefault(request.model, Wire())
+        if request.schema is None or wire.proved:
+            return await self._answer(request, wire)
+        async with self._first:  # what one request finds out, the others need not
+            if not wire.proved:
+                return await self._answer(request, wire)
+        return await self._answer(request, wire)
+
+    async def _answer(self, request: Request, wire: Wire) -> Answer:
+        while True:
+            sent = wire.body(request)
+            answer = await self._post("/completions" if request.raw is not None else "/chat/completions", sent)
+            if answer.status == 200:
+                if request.schema is not None:
+                    wire.answered(request, completion(answer).text)
+                return answer
+            error = error_of(answer.body)
+            if wire.body(request) != sent or wire.learn(request, error):  # another request may have learnt it meanwhile
+                continue
+            name = wire.refused(request, error)
+            if name:
+                raise FatalError(
+                    f"{self.url}: {self.name} does not take the parameter '{name}' "
+                    f"({error_message(answer.body.decode('utf-8', 'replace'))}); take it out of the recipe's model"
+                )
+            return answer
+
+    async def _post(self, path: str, data: bytes) -> Answer:
         import aiohttp
 
         session = self._session = self._session or self._open()
+        url = self.url + path
         try:
-            async with session.post(self.url, data=_payload(request)) as response:
-                body, status = await response.read(), response.status
-                retry_after = response.headers.get("Retry-After")
+            async with session.post(url, data=data) as response:
+                body, status, headers = await response.read(), response.status, response.headers
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             what = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-            raise Passing(f"{self.url}: {what}") from None
+            raise Passing(f"{url}: {what}") from None
         if status == 200:
-            return Answer(body)
+            return Answer(body, pause=_until_reset(headers))
         if len(self._key) >= LONG:  # an endpoint may repeat it in a refusal
-            body = body.replace(self._key.encode(), f"${self._key_env}".encode())
+            body = body.replace(self._key.encode(), f"${self._key_env or 'KEY'}".encode())
         if status in BAD_REQUEST:
             return Answer(body, status)
-        message = f"{self.url}: HTTP {status}: {error_message(body.decode('utf-8', 'replace'))}"
+        said = error_message(body.decode("utf-8", "replace"))
+        message = f"{url}: HTTP {status}: {said}"
         if status in {408, 409, 425, 429} or status >= 500:
-            raise Passing(message, _seconds(retry_after))
+            if status == 429 and any(word in body.decode("utf-8", "replace").lower() for word in NO_MONEY):
+                raise FatalError(f"{message} (waiting does not help)")
+            raise Passing(message, _retry_after(headers), busy=status in BUSY)
         raise FatalError(message)
 
     async def close(self) -> None:
@@ -76,41 +127,99 @@ class OpenAI:
 
         headers = dict(self._headers)
         if self._key_env:
-            key = os.environ.get(self._key_env)
-            if not key:
-                raise InputError(f"model {self.name}: the environment variable {self._key_env} holds no API key")
-            if not key.isascii() or not key.isprintable():
-                raise InputError(
-                    f"model {self.name}: the API key in {self._key_env} holds a line end or another character that "
-                    "no key has; set it again"
-                )
-            self._key, headers["Authorization"] = key, f"Bearer {key}"
+            self._key = _key(self.name, self._key_env)
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         return aiohttp.ClientSession(
             headers=headers,
             trust_env=True,
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=_certificates()),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
         )
 
 
-def _payload(request: Request) -> bytes:
-    """The body of the POST: the request in OpenAI's words."""
-    body: dict[str, Any] = {"model": request.model, "messages": request.messages, **request.sampling}
-    if request.draw is not None:
-        body["seed"] = request.seed
-    if request.schema is not None and "enum" not in request.schema:
-        form = {"name": "answer", "schema": request.schema, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": form}
-    return json.dumps(body).encode()
+def _key(model: str, name: str) -> str:
+    """The API key. Raises InputError, which never shows it."""
+    key = os.environ.get(name)
+    if not key:
+        raise InputError(f"model {model}: the environment variable {name} holds no API key")
+    if not key.isascii() or not key.isprintable():
+        raise InputError(
+            f"model {model}: the API key in {name} holds a line end or another character that no key has; set it again"
+        )
+    return key
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """What Retry-After asks for: seconds, or an HTTP date (RFC 9110, section 10.2.3); never more than ten minutes."""
-    try:
-        seconds = float(retry_after or "")
-    except ValueError:
+def _certificates() -> ssl.SSLContext | bool:
+    """The certificates to trust: the system's, or those that the environment names. Raises InputError."""
+    if "SSL_CERT_FILE" in os.environ:
+        return True
+    for variable in CA_VARIABLES:
+        path = os.environ.get(variable)
+        if path:
+            try:
+                return ssl.create_default_context(cafile=path)
+            except OSError as error:
+                raise InputError(f"{variable}={path}: no certificates there ({error.strerror or error})") from None
+    return True
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a refusal asks us to wait: `retry-after-ms`, Retry-After as seconds or an HTTP date (RFC 9110,
+    section 10.2.3), or the reset of what is used up."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return _bounded(milliseconds / 1000)
+    text = headers.get("Retry-After")
+    seconds = _number(text)
+    if seconds is None and text:
         try:
-            seconds = parsedate_to_datetime(retry_after or "").timestamp() - time.time()
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
         except ValueError:
-            return None
-    return min(max(0.0, seconds), 600.0)
+            seconds = None
+    return _bounded(seconds) if seconds is not None else _until_reset(headers) or None
+
+
+def _until_reset(headers: Mapping[str, str]) -> float:
+    """Seconds until an endpoint takes requests again, when its headers say that none are left; else 0."""
+    wait = 0.0
+    for family in ("x-ratelimit-{}-requests", "x-ratelimit-{}-tokens"):  # OpenAI and those who follow it
+        if headers.get(family.format("remaining")) == "0":
+            wait = max(wait, _duration(headers.get(family.format("reset"), "")))
+    for family in ("anthropic-ratelimit-requests-{}", "anthropic-ratelimit-tokens-{}"):
+        if headers.get(family.format("remaining")) == "0":
+            wait = max(wait, _from_now(headers.get(family.format("reset"), "")))
+    return _bounded(wait)
+
+
+def _duration(text: str) -> float:
+    """Seconds of `1h2m3.5s`, `120ms` or a bare number.
+
+    >>> _duration("1m30.5s"), _duration("120ms"), _duration("7")
+    (90.5, 0.12, 7.0)
+    """
+    bare = _number(text)
+    if bare is not None:
+        return bare
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text))
+
+
+def _from_now(text: str) -> float:
+    """Seconds from now to a time as RFC 3339 writes it."""
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError:
+        return 0.0
+    return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp() - time.time()
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), LONGEST_WAIT) if seconds == seconds else 0.0

@@ -86,6 +86,8 @@ class Answer:
 
     body: bytes
     status: int = 200
+    pause: float = field(default=0.0, compare=False)
+    """Seconds for which the endpoint takes no more requests, by the headers of this answer. Not journaled."""
 
 
 class Completion(NamedTuple):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.files import plain
+from synth_llm.gives import Gives
 from synth_llm.library import Library, load_filter
-from synth_llm.models.call import Caller
+from synth_llm.models.call import Asked, Caller
+from synth_llm.models.request import Message, Schema
 from synth_llm.parse import parse
 from synth_llm.prompt import Prompt, load_prompt
 from synth_llm.row import LINEAGE, Row, canonical, public
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from synth_llm.recipe import ModelEntry, Recipe
 
 T = TypeVar("T")
+
+SHOWN = 4000
+"""Characters of an answer that are shown to the model for repair."""
+CORRECT = "Answer again, in the form that was asked for, and with nothing else."
 
 EXAMPLES, ACCEPTED = "examples", "accepted"
 """The pools of rows that a step can look at: the recipe's seed examples, and what earlier rounds accepted."""
@@ -34,11 +40,16 @@ class Resources:
         self.prompts: dict[str, Prompt] = {}
         self.filters: dict[str, Callable[..., Any]] = {}
 
-    def prompt(self, name: str) -> Prompt:
-        """A prompt by name."""
-        if name not in self.prompts:
-            self.prompts[name] = load_prompt(name, self.library)
-        return self.prompts[name]
+    def prompt(self, name: str, gives: Any = None) -> Prompt:
+        """A prompt by name; with `gives`, what a step of the recipe says it gives back instead."""
+        key = name if gives is None else f"{name} {canonical(gives)}"
+        if key not in self.prompts:
+            prompt = load_prompt(name, self.library)
+            if gives is not None:
+                form = Gives.of(gives)
+                prompt = replace(prompt, gives=form, needs=prompt.needs | form.needs)
+            self.prompts[key] = prompt
+        return self.prompts[key]
 
     def filter(self, name: str) -> Callable[..., Any]:
         """A filter's function by name."""
@@ -110,41 +121,60 @@ class Context:
         return self.use.recipe.seed
 
     async def ask(
-        self, model: str, prompt: str, row: Row, variables: Mapping[str, Any], sample: int = 0
+        self, model: str, prompt: Prompt, row: Row, variables: Mapping[str, Any], sample: int = 0
     ) -> tuple[list[Row], list[Row]]:
-        """Ask `model` with `prompt` rendered on `variables`.
+        """Ask `model` with `prompt` rendered on `variables`; an answer that cannot be read is repaired by the model.
 
         Returns the records of the answer, and the row's lineage with this call added. Raises Reject when the prompt
         cannot be rendered, or the answer is a refusal or cannot be read.
         """
-        form, caller = self.use.prompt(prompt), self.callers[model]
-        messages = form.render(variables)
-        schema = form.gives.schema(variables)
-        attempt = 0
+        caller, attempt, repairs = self.callers[model], 0, 0
+        messages = prompt.render(variables)
+        schema = prompt.gives.schema(variables)
         request = caller.request(messages, schema, row["_id"], sample, attempt)
         while True:
             replayed = False
             try:
-                asked = await caller.ask(request, -self.number)
-                replayed, said = asked.replayed, asked.said
-                if said.reason:
-                    raise Reject(said.reason, said.detail, raw=asked.answer.body.decode("utf-8", "replace"))
-                if said.finish == "length" and form.gives.format != "label":
-                    raise Reject("cut", "the answer reached max_tokens before its end", raw=said.text)
-                records = parse(said.text, form.gives, schema)
+                asked = await caller.ask(request, -self.number, self.step)
+                replayed = asked.replayed
+                return _records(asked, prompt.gives, schema), self._lineage(row, request.key)
             except Reject as reject:
                 if reject.reason == "unavailable":
                     raise
-                again = caller.request(messages, schema, row["_id"], sample, attempt + 1)
-                if caller.known(again) is None and not (replayed and reject.reason in self.retry):
-                    reject.lineage = self._lineage(row, request.key)
-                    raise
-                attempt, request = attempt + 1, again
-                continue
-            return records, self._lineage(row, request.key)
+                turns = _repair(messages, reject) if repairs < caller.repairs else None
+                repairs += 1
+                if turns is None:
+                    again = caller.request(messages, schema, row["_id"], sample, attempt + 1)
+                    if caller.known(again) is None and not (replayed and reject.reason in self.retry):
+                        reject.lineage = self._lineage(row, request.key)
+                        raise
+                    attempt, repairs, request = attempt + 1, 0, again
+                else:
+                    request = caller.request(turns, schema, row["_id"], sample, attempt)
 
     def _lineage(self, row: Row, key: str) -> list[Row]:
         return [*row[LINEAGE], {"step": self.step, "row": row["_id"], "key": key}]
+
+
+def _records(asked: Asked, gives: Gives, schema: Schema | None) -> list[Row]:
+    """The records in an answer. Raises Reject."""
+    said = asked.said
+    if said.reason:
+        raise Reject(said.reason, said.detail, raw=asked.answer.body.decode("utf-8", "replace"))
+    if said.finish == "length" and gives.format != "label":
+        raise Reject("cut", "the answer reached max_tokens before its end", raw=said.text)
+    return parse(said.text, gives, schema)
+
+
+def _repair(messages: Sequence[Message], reject: Reject) -> list[Message] | None:
+    """The messages that show the model what is wrong with its answer; None when it gave none that could be mended."""
+    if reject.reason != "unparseable" or not isinstance(reject.__cause__, ValueError | RecursionError):
+        return None
+    return [
+        *messages,
+        {"role": "assistant", "content": (reject.raw or "")[:SHOWN]},
+        {"role": "user", "content": f"This cannot be used: {reject.detail}.\n{CORRECT}"},
+    ]
 
 
 def json_value(value: Any, what: str) -> Any:

@@ -10,7 +10,7 @@ from pydantic import Field
 from synth_llm.errors import InputError, Reject
 from synth_llm.row import Row, child_of
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Step, need
+from synth_llm.steps.step import Columns, Given, Rejected, Step, need
 
 
 class Generate(Step):
@@ -30,6 +30,9 @@ class Generate(Step):
     """Answers for each row."""
     with_: dict[str, Any] = Field(default={}, alias="with")
     """Further variables of the prompt, the same for every row."""
+    gives: Given = None
+    """What the prompt gives back, instead of what its own head says: in the short form, as a JSON Schema, or (from
+    Python) as a Pydantic model."""
 
     @property
     def calls(self) -> int:
@@ -43,7 +46,7 @@ class Generate(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns and those the prompt gives."""
-        prompt, entry = use.prompt(self.prompt), use.model(self.model)
+        prompt, entry = use.prompt(self.prompt, self.gives), use.model(self.model)
         need(prompt.needs - set(self.with_) - use.constants, have, f"prompt {self.prompt}")
         if self.n > 1 and entry.temperature == 0:
             raise InputError(
@@ -54,10 +57,11 @@ class Generate(Step):
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The children, in the order of samples and records."""
         variables = {**ctx.use.variables(row), **self.with_}
-        many = ctx.use.prompt(self.prompt).gives.many
+        prompt = ctx.use.prompt(self.prompt, self.gives)
+        many = prompt.gives.many
         if self.n == 1:
-            return _children(row, 0, many, await ctx.ask(self.model, self.prompt, row, variables))
-        asked = [ctx.ask(self.model, self.prompt, row, variables, sample) for sample in range(self.n)]
+            return _children(row, 0, many, await ctx.ask(self.model, prompt, row, variables))
+        asked = [ctx.ask(self.model, prompt, row, variables, sample) for sample in range(self.n)]
         children: list[Row | Rejected] = []
         for sample, answer in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
             if isinstance(answer, Reject):

@@ -9,7 +9,7 @@ from pydantic import Field
 from synth_llm.errors import InputError
 from synth_llm.row import LINEAGE, Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Step, need
+from synth_llm.steps.step import Columns, Given, Rejected, Step, need
 
 
 class Judge(Step):
@@ -26,6 +26,9 @@ class Judge(Step):
     """A model of the recipe."""
     with_: dict[str, Any] = Field(default={}, alias="with")
     """Further variables of the prompt, the same for every row."""
+    gives: Given = None
+    """What the prompt gives back, instead of what its own head says: in the short form, as a JSON Schema, or (from
+    Python) as a Pydantic model."""
 
     @property
     def calls(self) -> int:
@@ -34,7 +37,7 @@ class Judge(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns and the scores. Raises InputError when a score would overwrite a column."""
-        prompt = use.prompt(self.prompt)
+        prompt = use.prompt(self.prompt, self.gives)
         use.model(self.model)
         need(prompt.needs - set(self.with_) - use.constants, have, f"prompt {self.prompt}")
         if prompt.gives.many:
@@ -49,5 +52,6 @@ class Judge(Step):
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with its scores."""
         variables = {**ctx.use.variables(row), **self.with_}
-        records, lineage = await ctx.ask(self.model, self.prompt, row, variables)
+        prompt = ctx.use.prompt(self.prompt, self.gives)
+        records, lineage = await ctx.ask(self.model, prompt, row, variables)
         return [{**row, **records[0], LINEAGE: lineage}]

@@ -75,10 +75,12 @@ class LabelCheck(Step):
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with the verdict. Raises Reject as `disagreement`, or as what the first unreadable vote was."""
-        needs = ctx.use.prompt(self.prompt).needs  # what is optional may have been drawn by the label: not from the row
-        blind = {name: value for name, value in ctx.use.variables(row).items() if name in needs and name != self.label}
+        prompt = ctx.use.prompt(self.prompt)
+        blind = {  # what the prompt does not need may have been drawn by the label: not from the row
+            name: value for name, value in ctx.use.variables(row).items() if name in prompt.needs and name != self.label
+        }
         variables = {**blind, **ctx.cached("variables", lambda: self._variables(ctx))}
-        asked = [ctx.ask(self.model, self.prompt, row, variables, vote) for vote in range(self.votes)]
+        asked = [ctx.ask(self.model, prompt, row, variables, vote) for vote in range(self.votes)]
         votes, lineage = [], list(row[LINEAGE])
         for answer in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(answer, BaseException):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.row import Row
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from synth_llm.steps.context import Context, Resources
 
 Columns = frozenset[str]
+
+
+def _schema(value: Any) -> Any:
+    """A Pydantic model as its JSON Schema; anything else as it is."""
+    return value.model_json_schema() if isinstance(value, type) and issubclass(value, BaseModel) else value
+
+
+Given = Annotated[Any, BeforeValidator(_schema)]
 
 
 class Step(BaseModel):

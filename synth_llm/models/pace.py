@@ -1,0 +1,92 @@
+"""How fast an endpoint is sent requests: what it was told to take, or what it is found to take."""
+
+from __future__ import annotations
+
+FIRST_STEP, LAST_STEP = 0.5, 0.04
+"""How much faster a found rate is tried when nothing was refused: halved each time that it was too much."""
+LOOK, FEW, SOME = 50, 0.04, 0.08
+"""Requests between two looks at what was refused; with fewer than the first part of them it goes faster, with more than
+the second slower."""
+REFUSED, TAKEN, SURE = 1.455, -0.284, 6.0
+"""A cumulative sum test (Page, 1954): what a refusal and another request add to the evidence that 30 % are refused and
+not 7 %, and when that is believed. About one in some thousand requests of an endpoint that refuses 5 % by chance gets
+there; five refusals in a row do."""
+ROUNDING = 1e-6
+"""Parts of a request that are as good as none."""
+
+
+class Pace:
+    """At most `rate` a second, evenly; what was not used is kept, up to `burst`."""
+
+    def __init__(self, rate: float, burst: float = 1.0, now: float = 0.0) -> None:
+        self.rate, self.burst = rate, burst
+        self._credit, self._at = burst, now
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next one may go."""
+        self._credit = min(self.burst, self._credit + (now - self._at) * self.rate)
+        self._at = now
+        missing = min(1.0, self.burst) - self._credit
+        return missing / self.rate if missing > ROUNDING else 0.0
+
+    def take(self, amount: float = 1.0) -> None:
+        """One goes; `amount` of it may be more than there is: then the next ones wait."""
+        self._credit -= amount
+
+
+class FoundRate:
+    """The rate of an endpoint that answers 429 to what comes too fast, found from how much of it is refused."""
+
+    def __init__(self) -> None:
+        self.pace: Pace | None = None
+        self._step = FIRST_STEP
+        self._since, self._sent, self._refused, self._evidence = -1.0, 0, 0, 0.0
+
+    def sent(self, now: float) -> None:
+        """A request goes."""
+        if self._since < 0:
+            self._since = now
+        self._sent += 1
+        self._evidence = max(0.0, self._evidence + TAKEN)
+        if self.pace is not None:
+            self.pace.take()
+        if self._sent >= LOOK:
+            self._look(now)
+
+    def refused(self, now: float) -> None:
+        """A request was refused, and not for the number in flight."""
+        self._refused += 1
+        self._evidence += REFUSED - TAKEN  # instead of what it added when it was sent
+        if self._evidence > SURE and now > self._since:
+            took = max(1, self._sent - self._refused) / (now - self._since)
+            if self.pace is not None:
+                took = min(took, self.pace.rate)
+                self._step = max(LAST_STEP, self._step / 2)
+            self.pace = Pace(took, max(1.0, took), now)
+            self.pace.take(self.pace.burst)
+            self._restart(now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next request may go."""
+        return self.pace.wait(now) if self.pace is not None else 0.0
+
+    def _look(self, now: float) -> None:
+        """Go faster when what was sent at this rate was taken."""
+        pace = self.pace
+        if pace is not None and self._refused > SOME * self._sent:
+            pace.rate *= 1 - self._refused / self._sent
+        elif pace is not None and self._refused <= FEW * self._sent:
+            used = self._sent / max(now - self._since, 1e-9) / pace.rate
+            if used > 0.9:
+                pace.rate *= 1 + self._step
+            elif used < 0.5 and not self._refused:
+                self.pace = None  # something else is the limit
+        self._restart(now)
+
+    def _restart(self, now: float) -> None:
+        self._since, self._sent, self._refused, self._evidence = now, 0, 0, 0.0
+
+
+def per_minute(limit: float | None) -> Pace | None:
+    """The pace of a cap a minute: a second's worth may go at once."""
+    return None if limit is None else Pace(limit / 60, max(1.0, limit / 60))
