@@ -193,6 +193,7 @@ class Run:
         retry: frozenset[str],
         stack: ExitStack,
     ) -> None:
+        ready.check_dollars(limits)
         self.plan, self.recipe, self.folder, self.limits = ready, ready.recipe, folder, limits
         self.notices: list[str] = []
         self.spool = Spool(folder / ".spool.sqlite")
@@ -216,7 +217,8 @@ class Run:
         if self.recipe.target:
             tallies.append(Tally("target"))
         target = self.recipe.target.rows if self.recipe.target else None
-        self.state = State(tallies, callers, self.budget, target, notices=self.notices)
+        self.state = State(tallies, callers, self.budget, target, ready.prices, notices=self.notices)
+        self.journal.account = self.state.account
         self.round_start: Ordinal = b""
         self.cut_short = ""
         self.blocks = self._blocks(retry)

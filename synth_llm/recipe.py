@@ -377,6 +377,6 @@ def _set_model(value: dict[str, Any], change: str) -> None:
     models = value.setdefault("models", {})
     if not isinstance(models, dict) or not isinstance(models.get(name), dict):
         raise InputError(f"--model {change}: no model '{name}' in this recipe{nearest(name, models or ())}")
-    gone = {"revision", *(setting for setting, engines in _OWN.items() if engine not in engines)}
+    gone = {"revision", "price", *(setting for setting, engines in _OWN.items() if engine not in engines)}
     kept = {key: setting for key, setting in models[name].items() if key not in gone | {"model"}}
     models[name] = {**kept, "engine": engine, **({"model": model} if model else {})}

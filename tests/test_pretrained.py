@@ -39,7 +39,7 @@ def test_a_name_that_is_nowhere_is_one_line(name):
 
 class Tokenizer:
     src_lang = "eng_Latn"
-    all_special_tokens = ("<s>", "__en__", "fra_Latn")
+    all_special_tokens = ("<s>", "eng_Latn", "fra_Latn")
 
     def convert_tokens_to_ids(self, token):
         return self.all_special_tokens.index(token)
@@ -52,10 +52,10 @@ class Untranslated:
 
 def test_languages_are_those_of_the_tokenizer(tmp_path):
     tokenizer = Tokenizer()
-    assert pretrained._language(Untranslated(), tokenizer, ("en", "fra_Latn"), tmp_path) == 2
-    assert tokenizer.src_lang == "en"
-    with pytest.raises(InputError, match=r"translate: this model has no language 'french'; known: en, fra_Latn"):
-        pretrained._language(Untranslated(), tokenizer, ("en", "french"), tmp_path)
+    assert pretrained._language(Untranslated(), tokenizer, ("fra_Latn", "eng_Latn"), tmp_path) == 1
+    assert tokenizer.src_lang == "fra_Latn"
+    with pytest.raises(InputError, match=r"translate: this model has no language 'french'; known: eng_Latn, fra_Latn"):
+        pretrained._language(Untranslated(), tokenizer, ("eng_Latn", "french"), tmp_path)
 
 
 def test_an_adapter_needs_its_weights_as_safetensors(tmp_path):

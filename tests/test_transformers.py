@@ -331,6 +331,17 @@ def test_what_nobody_waits_for_is_broken_off(model: Transformers, monkeypatch: p
     assert 3 <= len(seen[0].said) < 100
 
 
+def test_what_a_folder_says_of_cutting_is_not_followed(folders: Path) -> None:
+    folder = tiny_models.seq2seq(folders / "cutting")
+    path = folder / "generation_config.json"
+    settings = {"forced_eos_token_id": 1, "max_length": 5, "num_beams": 2, "top_k": 1, "do_sample": True}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    model = Transformers(str(folder))
+    for asked in (request("a cat", logprobs=0), request("a cat"), request("a cat", temperature=1, draw=(1,))):
+        (answer,) = ask(model, asked)
+        assert (completion(answer).finish, completion(answer).completion_tokens) == ("length", 12)
+
+
 def test_half_precision(causal: Path) -> None:
     assert text(ask(Transformers(str(causal), dtype="bfloat16"), request("Hi"))[0])
 

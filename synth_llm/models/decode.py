@@ -86,7 +86,6 @@ def _config(pretrained: Pretrained, sampling: Sampling, beams: int, room: int) -
     """The model's own configuration, with what the request says over it. Nothing is drawn by the library itself."""
     config = copy.deepcopy(pretrained.model.generation_config)
     config.update(
-        **dict.fromkeys(("temperature", "max_length", "max_time", "stop_strings", "top_h", "eta_cutoff", *NEUTRAL)),
         **{"do_sample": False, "max_new_tokens": room, "num_return_sequences": 1, "return_dict_in_generate": False},
         eos_token_id=pretrained.ends,
         pad_token_id=pretrained.ends[0] if config.pad_token_id is None else config.pad_token_id,

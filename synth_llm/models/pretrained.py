@@ -13,6 +13,8 @@ from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.models.constraint import Constraints
 from synth_llm.models.weights import PARTS_OF_A_MODEL, base_of
 
+CUTTING = ("forced_eos_token_id", "max_length", "max_time", "stop_strings")
+"""What a model's folder may say of where answers end, and no request did: a cut answer would look like a whole one."""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -63,6 +65,8 @@ def load(
     try:
         model, tokenizer, seq2seq = _loaded(folder, whole, kind)
         model = model.to(where).eval()
+        for name in CUTTING:
+            setattr(model.generation_config, name, None)
     except SynthError:
         raise
     except Exception as error:  # what is wrong with a folder shows in any part of the library
@@ -127,7 +131,8 @@ def _language(model: Any, tokenizer: Any, languages: tuple[str, str] | None, fol
         if model.generation_config.forced_bos_token_id is None:
             raise InputError("this model needs its languages: translate: {source: ..., target: ...}", folder)
         return None
-    codes = {str(token).strip("_"): token for token in tokenizer.all_special_tokens if not str(token).startswith("<")}
+    codes = getattr(tokenizer, "lang_code_to_token", None)  # M2M100; of others each is a special token
+    codes = codes or {str(token): token for token in tokenizer.all_special_tokens if not str(token).startswith("<")}
     for code in languages:
         if code not in codes:
             hint = nearest(code, codes)  # all of them, 202 of some models, when none is near

@@ -15,7 +15,7 @@ PASSED = (
     *("num_beams", "length_penalty", "early_stopping", "min_new_tokens", "exponential_decay_length_penalty"),
     *("repetition_penalty", "encoder_repetition_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size"),
     *("bad_words_ids", "sequence_bias", "suppress_tokens", "begin_suppress_tokens"),
-    *("forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values", "renormalize_logits"),
+    *("forced_bos_token_id", "remove_invalid_values", "renormalize_logits"),
 )
 """What a GenerationConfig takes as it is. Not what would change how many answers there are, or who draws them."""
 
