@@ -315,3 +315,134 @@ def test_a_server_does_not_outlive_a_run_that_is_killed(server):
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, env=os.environ)
     assert ended.returncode == -signal.SIGKILL
     assert gone(json.loads(json.loads(ended.stdout)["choices"][0]["message"]["content"])["pid"])
+
+
+# From here on with the real vLLM: `make test-vllm`.
+
+SMALL = {"enforce_eager": True, "dtype": "float32", "max_model_len": 512}
+SHAPE = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 20}, "n": {"type": "integer", "minimum": 1, "maximum": 5}},
+    "required": ["name", "n"],
+    "additionalProperties": False,
+}
+
+
+def real(test):
+    for mark in (pytest.mark.vllm, pytest.mark.local, pytest.mark.filterwarnings("ignore")):
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope="module")
+def folder():
+    pytest.importorskip("vllm")
+    from synth_llm.models.convert import folder_of
+    from synth_llm.models.weights import DEFAULT, locate
+
+    os.environ.update(VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1")
+    return folder_of(locate(DEFAULT))
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    """One engine for all tests, and an event loop to ask it in."""
+    with asyncio.Runner() as runner:
+        model = Vllm(str(folder), arguments=SMALL)
+        yield lambda *requests: runner.run(_together(model, requests))
+        runner.run(model.close())
+
+
+async def _together(model, requests):
+    return await asyncio.gather(*[model.answer(one) for one in requests])
+
+
+def of_every_kind():
+    """Requests, and whether an answer to them is as it should be."""
+    return [
+        (request("Which one?", schema={"enum": ["not spam", "spam"]}, max_tokens=9), {"not spam", "spam"}.__contains__),
+        (request("Some JSON.", schema=SHAPE, max_tokens=60), lambda text: set(json.loads(text)) == {"name", "n"}),
+        (request("A word?", draw=(1,), temperature=1.0, max_tokens=8), len),
+        (request("Once upon a", role="text", max_tokens=4), len),
+    ]
+
+
+@real
+def test_answers_of_every_kind_whatever_is_answered_beside_them(loaded):
+    kinds = of_every_kind()
+    alone = [loaded(asked)[0] for asked, _ in kinds]
+    together = loaded(*[asked for asked, _ in kinds], *[request(f"Count to {n}.", max_tokens=9) for n in range(4)])
+    for (_, fits), one, other in zip(kinds, alone, together, strict=False):
+        assert fits(completion(one).text), one.body
+        assert one.body == other.body, "float32 does not depend on the batch"
+
+
+@real
+def test_log_probabilities_and_token_ids(loaded):
+    asked = [request("Hello", role=role, logprobs=2, return_token_ids=True, max_tokens=2) for role in ("user", "text")]
+    chat, text = (json.loads(answer.body)["choices"][0] for answer in loaded(*asked))
+    assert len(chat["token_ids"]) == len(text["token_ids"]) == 2
+    for token in chat["logprobs"]["content"]:
+        assert len(token["top_logprobs"]) == 2
+        assert token["logprob"] == max(one["logprob"] for one in token["top_logprobs"]) < 0, "greedy"
+    assert [len(one) for one in text["logprobs"]["top_logprobs"]] == [2, 2]
+
+
+@real
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (request("word " * 2000), "context length"),
+        (request("Hi", schema={"type": "nonsense"}), "nonsense"),
+        (
+            request("Hi", schema={"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}),
+            "unique",
+        ),
+        (request("Hi", temperature=-1), "temperature"),
+        (request("half a pair: \udc00"), "prompt"),
+    ],
+    ids=["too long", "schema", "unknown to the backend", "sampling", "surrogate"],
+)
+def test_the_real_engine_refuses_the_row_and_goes_on(loaded, bad, says):
+    refused, answered = loaded(bad, request("Hi", max_tokens=1))
+    assert (refused.status, answered.status) == (400, 200)
+    assert says in json.loads(refused.body)["error"]["message"]
+
+
+@real
+def test_real_vllm_names_what_it_does_not_know(folder):
+    (error,) = ask(request("Hi"), model=str(folder), arguments={**SMALL, "max_model_length": 5})
+    assert "did you mean 'max_model_len'" in str(error)
+    (error,) = ask(request("Hi"), model=str(folder), arguments={**SMALL, "dtype": "nonsense"})
+    assert isinstance(error, FatalError)
+    assert "\n" not in str(error)
+
+
+QUIETLY = """
+import asyncio, sys
+from synth_llm.models.vllm import Vllm
+from synth_llm.models.request import Request
+asked = Request("", ({"role": "user", "content": "Hi"},), {"max_tokens": 100, "ignore_eos": True})
+async def main():
+    model = Vllm(sys.argv[1], arguments={"enforce_eager": True, "max_model_len": 512})
+    await model.answer(Request("", asked.messages, {"max_tokens": 1}))
+    task = asyncio.create_task(model.answer(asked))
+    await asyncio.sleep(0.5)
+    task.cancel()
+asyncio.run(main())
+"""
+
+
+@real
+def test_it_prints_nothing_and_ends_while_it_answers(folder):
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", QUIETLY, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "Traceback" not in ended.stderr
+
+
+@real
+def test_the_real_server_answers_as_the_engine_in_process_does(folder, loaded):
+    kinds = of_every_kind()
+    served = ask(*[asked for asked, _ in kinds], engine=Served, model=str(folder), arguments=SMALL)
+    assert [completion(one).text for one in served] == [completion(one).text for one in loaded(*[r for r, _ in kinds])]

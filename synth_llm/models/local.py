@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from synth_llm.errors import FatalError, MissingExtra, Passing
 from synth_llm.models.request import BAD_REQUEST, Answer, Request, Schema, error_message
 from synth_llm.models.weights import revision
+from synth_llm.models.wire import sampling
 
 if TYPE_CHECKING:
     import aiohttp
@@ -55,7 +56,10 @@ class Local:
                 self._running = await asyncio.to_thread(self._load)
         running = self._running
         try:
-            async with running.session() as session, session.post(running.url, json=_body(request)) as response:
+            async with (
+                running.session() as session,
+                session.post(running.url(request), json=_body(request)) as response,
+            ):
                 body, status = await response.read(), response.status
         except aiohttp.ClientError as error:
             raise FatalError(f"{self._path}: llama.cpp does not answer: {error}") from None
@@ -110,10 +114,10 @@ class _Running:
         self._folder = tempfile.TemporaryDirectory(prefix="synth-llm-", ignore_cleanup_errors=True)
         self.socket = str(Path(self._folder.name) / "llama.sock") if hasattr(socket, "AF_UNIX") else None
 
-    @property
-    def url(self) -> str:
-        """Where chat completions are asked for."""
-        return ("http://llama" if self.socket else self.server.listening_address) + "/v1/chat/completions"
+    def url(self, request: Request) -> str:
+        """Where a request is asked."""
+        path = "/v1/chat/completions" if request.raw is None else "/v1/completions"
+        return ("http://llama" if self.socket else self.server.listening_address) + path
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -138,7 +142,8 @@ class _Running:
 
 def _body(request: Request) -> dict[str, Any]:
     """The request in llama.cpp's words."""
-    body: dict[str, Any] = {"messages": list(request.messages), **request.sampling, "seed": request.seed}
+    said = {"messages": list(request.messages)} if request.raw is None else {"prompt": request.raw}
+    body: dict[str, Any] = {**said, **sampling(request), "seed": request.seed}
     if request.schema is not None:
         choice = _choice(request.schema)
         body.update({"json_schema": request.schema} if choice is None else {"grammar": choice})

@@ -44,7 +44,7 @@ class Wire:
 
     def body(self, request: Request) -> bytes:
         """The body of the POST."""
-        body: dict[str, Any] = {"model": request.model, **_sampling(request)}
+        body: dict[str, Any] = {"model": request.model, **sampling(request)}
         if request.draw is not None:
             body["seed"] = request.seed
         for name in self.left_out:
@@ -94,7 +94,7 @@ class Wire:
         message, code = str(refusal.get("message", "")), str(refusal.get("code") or "")
         if not (code.startswith(("unsupported", "unknown")) or _UNKNOWN.search(message)):
             return ""
-        known = {*_sampling(request), *request.sampling, "seed", "response_format"}
+        known = {*sampling(request), *request.sampling, "seed", "response_format"}
         names = {other: name for name, other in self.renamed.items()}
         loc = refusal.get("loc")
         said = str(refusal.get("param") or (loc[1] if isinstance(loc, list) and len(loc) > 1 else "")).split(".")[0]
@@ -156,12 +156,12 @@ def _response_format(schema: Schema, form: str) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": given}
 
 
-def _sampling(request: Request) -> dict[str, Any]:
+def sampling(request: Request) -> dict[str, Any]:
     """The sampling parameters, with log-probabilities as the API wants them."""
-    sampling = dict(request.sampling)
-    count = sampling.get("logprobs")
+    named = dict(request.sampling)
+    count = named.get("logprobs")
     if request.raw is None and isinstance(count, int) and not isinstance(count, bool):
-        sampling["logprobs"] = True
+        named["logprobs"] = True
         if count:
-            sampling["top_logprobs"] = count
-    return sampling
+            named["top_logprobs"] = count
+    return named
