@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.engines.clients import PEERS, bare_aiohttp, bare_openai, peer
-from benchmarks.engines.harness import Bar, Client, Run, attempt, load, measure, middle
+from benchmarks.engines.harness import Bar, Client, Load, Run, attempt, measure, middle
 from benchmarks.engines.ours import OURS
 
 SLOTS, ROUNDS = 64, 3
@@ -28,7 +28,7 @@ def beside(name: str, runs: list[Run | str], ours: float, goal: float) -> Bar:
 
 
 def bar() -> list[Bar]:
-    remark = load()
+    remark = Load()
     others: dict[str, tuple[Client | str, int, float]] = {
         "bare aiohttp": (bare_aiohttp(), ROWS, 0.0),
         "bare openai": (bare_openai(), OPENAI_ROWS, 2.0),

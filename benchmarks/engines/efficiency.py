@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.engines.clients import bare_aiohttp, bare_openai
-from benchmarks.engines.harness import Bar, Client, Run, attempt, load, measure, middle
+from benchmarks.engines.harness import Bar, Client, Load, Run, attempt, measure, middle
 from benchmarks.engines.ours import OURS
 
 CELLS = [("2s", 64, 640), ("50ms", 64, 4_000), ("200ms", 256, 5_000), ("500ms", 256, 10_000)]
@@ -25,7 +25,7 @@ def run(client: Client, latency: str, slots: int, rows: int, concurrency: int | 
 
 def tuned(latency: str, slots: int, rows: int) -> Bar:
     """Ours and the bare loop in turn, and the `openai` client once."""
-    remark = load()
+    remark = Load()
     bare_client = bare_aiohttp()
     pairs = [[run(client, latency, slots, rows, slots) for client in (OURS, bare_client)] for _ in range(ROUNDS)]
     ratio = middle([ours.efficiency / bare.efficiency for ours, bare in pairs])
@@ -41,7 +41,7 @@ def tuned(latency: str, slots: int, rows: int) -> Bar:
 
 def untuned() -> Bar:
     """A short run: what finding the number of slots costs."""
-    remark = load()
+    remark = Load()
     runs = [run(OURS, "200ms", 64, 640, None) for _ in range(ROUNDS)]
     value = middle([one.efficiency for one in runs])
     most = max(one.stats["most_in_flight"] for one in runs)
@@ -51,7 +51,7 @@ def untuned() -> Bar:
 
 def against_fixed(rows: int = 10_000) -> Bar:
     """A long run: what was found, beside the best of several fixed settings."""
-    remark = load()
+    remark = Load()
     found: dict[int | None, list[float]] = {}
     for _ in range(ROUNDS):
         for setting in (None, *FIXED):

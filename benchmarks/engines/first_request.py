@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.engines.harness import Bar, load, measure, middle
+from benchmarks.engines.harness import Bar, Load, measure, middle
 from benchmarks.engines.ours import OURS
 
 RUNS = 5
 
 
 def bar() -> list[Bar]:
-    remark = load()
+    remark = Load()
     runs = [measure(OURS, 10, None, ["--latency", "100ms"]) for _ in range(RUNS)]
     seconds = middle([run.first for run in runs])
     cpu = middle([run.cpu_start for run in runs])

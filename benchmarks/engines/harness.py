@@ -21,6 +21,8 @@ from benchmarks.engines.tree import Watch
 ROOT = Path(__file__).parents[2]
 LIMIT = 180.0
 """Seconds after which a client is stopped."""
+OWN = 2
+"""The load that a client and its endpoint make."""
 PROGRAM = str(Path(sys.executable).parent / "synth-llm")
 
 Bar = tuple[str, str, str, bool]
@@ -165,10 +167,16 @@ def last_line(output: str) -> str:
     return ([line.strip() for line in output.splitlines() if line.strip()] or ["no output"])[-1][:120]
 
 
-def load() -> str:
-    """A remark for figures taken while the machine had other work, else nothing."""
-    busy = os.getloadavg()[0]
-    return f" [load {busy:.1f} before]" if busy > 1 else ""
+class Load:
+    """As text, when figures are formatted: a remark that the machine had other work since this was made, or nothing."""
+
+    def __init__(self) -> None:
+        self.before = os.getloadavg()[0]
+
+    def __str__(self) -> str:
+        after = os.getloadavg()[0]
+        busy = self.before > 1 or after > OWN + 1
+        return f" [load {self.before:.1f} before, {after:.1f} after]" if busy else ""
 
 
 def middle(values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.engines.harness import Bar, load, measure, middle
+from benchmarks.engines.harness import Bar, Load, measure, middle
 from benchmarks.engines.ours import OURS
 
 ROUNDS = 3
@@ -15,7 +15,7 @@ def line(
     what: str, rows: int, options: list[str], slots: int, goal: float, most: float | None, best: float | None = None
 ) -> Bar:
     """`best`: seconds that the rows need at least, where slots do not say it; `most`: requests a row."""
-    remark = load()
+    remark = Load()
     runs = [measure(OURS, rows, None, options, slots=slots) for _ in range(ROUNDS)]
     value = middle([run.efficiency if best is None else best / run.makespan for run in runs])
     asked = middle([run.stats["requests"] / rows for run in runs])

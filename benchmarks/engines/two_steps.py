@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.engines.harness import Bar, load, measure, middle
+from benchmarks.engines.harness import Bar, Load, measure, middle
 from benchmarks.engines.ours import OURS_TWO_STEPS
 
 ROWS, SLOTS, ROUNDS = 640, 64, 3
 
 
 def line(concurrency: int | None, goal: float) -> Bar:
-    remark = load()
+    remark = Load()
     options = ["--latency", "lognormal:500ms,0.5", "--slots", str(SLOTS)]
     runs = [measure(OURS_TWO_STEPS, ROWS, concurrency, options, slots=SLOTS) for _ in range(ROUNDS)]
     value = middle([run.efficiency for run in runs])
