@@ -25,7 +25,7 @@ KEPT, REJECTED, MANIFEST, JOURNAL, RECIPE, CARD = (
     "README.md",
 )
 OURS = (ID, PARENT, LINEAGE)
-GROUP = 10_000
+GROUP = 2_000
 """Rows in a Parquet row group."""
 DEEPEST = 16
 """Levels of lists and objects in a column; a deeper one is JSON text, because Parquet readers give up at some depth."""

@@ -81,7 +81,7 @@ class Limiter:
         self.used -= 1
         explained = self.window.refused(sent, used, self._sent, retry_after or 0.0)
         if not explained:
-            self._found.refused(now)
+            self._found.refused(sent.at, now)
         if sent.at >= self._refused_at:
             self._refusals, self._refused_at = min(self._refusals + 1, 16), now
             if not self.used or (self._refusals > 1 and not explained):

@@ -7,6 +7,8 @@ import os
 import re
 import ssl
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -132,7 +134,7 @@ class OpenAI:
             headers["Authorization"] = f"Bearer {self._key}"
         return aiohttp.ClientSession(
             headers=headers,
-            trust_env=True,
+            proxy=_proxy(self.url),  # found once: aiohttp's own way looks it up in a thread for every request
             connector=aiohttp.TCPConnector(limit=0, ssl=_certificates()),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
         )
@@ -148,6 +150,15 @@ def _key(model: str, name: str) -> str:
             f"model {model}: the API key in {name} holds a line end or another character that no key has; set it again"
         )
     return key
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for an address (http_proxy, https_proxy, all_proxy, but for no_proxy)."""
+    address = urllib.parse.urlsplit(url)
+    if urllib.request.proxy_bypass(address.netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(address.scheme) or proxies.get("all")
 
 
 def _certificates() -> ssl.SSLContext | bool:

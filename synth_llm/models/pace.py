@@ -41,6 +41,8 @@ class FoundRate:
         self.pace: Pace | None = None
         self._step = FIRST_STEP
         self._since, self._sent, self._refused, self._evidence = -1.0, 0, 0, 0.0
+        self._slowed = 0.0
+        self._clean = 0
 
     def sent(self, now: float) -> None:
         """A request goes."""
@@ -50,11 +52,13 @@ class FoundRate:
         self._evidence = max(0.0, self._evidence + TAKEN)
         if self.pace is not None:
             self.pace.take()
-        if self._sent >= LOOK:
+        if self._sent >= LOOK or (self._sent >= 10 and now - self._since > 1.0):
             self._look(now)
 
-    def refused(self, now: float) -> None:
-        """A request was refused, and not for the number in flight."""
+    def refused(self, sent_at: float, now: float) -> None:
+        """A request was refused, and not for the number in flight; what was sent before the last slowing is known."""
+        if sent_at < self._slowed:
+            return
         self._refused += 1
         self._evidence += REFUSED - TAKEN  # instead of what it added when it was sent
         if self._evidence > SURE and now > self._since:
@@ -64,6 +68,7 @@ class FoundRate:
                 self._step = max(LAST_STEP, self._step / 2)
             self.pace = Pace(took, max(1.0, took), now)
             self.pace.take(self.pace.burst)
+            self._slowed = now
             self._restart(now)
 
     def wait(self, now: float) -> float:
@@ -78,6 +83,11 @@ class FoundRate:
         elif pace is not None and self._refused <= FEW * self._sent:
             used = self._sent / max(now - self._since, 1e-9) / pace.rate
             if used > 0.9:
+                self._clean = 0 if self._refused else self._clean + 1
+                if self._clean > 1:
+                    self._step = min(FIRST_STEP, self._step * 1.5)
+                elif self._refused:
+                    self._step = max(LAST_STEP, self._step / 2)
                 pace.rate *= 1 + self._step
             elif used < 0.5 and not self._refused:
                 self.pace = None  # something else is the limit
