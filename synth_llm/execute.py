@@ -231,7 +231,9 @@ class Run:
         if where not in self.endpoints:
             models = self.recipe.models
             shared = together({other: models[other] for other in models if address(models[other], base) == where})
-            self.endpoints[where] = Endpoint(lambda: ENGINES[entry.engine](shared, base), limiter(shared))
+            endpoint = Endpoint(lambda: ENGINES[entry.engine](shared, base), limiter(shared), say=self.notices.append)
+            self.budget.on_halt.append(endpoint.limiter.open)
+            self.endpoints[where] = endpoint
         model, revision = identity(entry, base)
         price = self.plan.prices[name].price
         return Caller(
@@ -289,7 +291,7 @@ class Run:
 
     async def work(self, watch: Watch | None) -> str:
         """Carry all candidates through all steps; returns why the run is incomplete, or nothing."""
-        stop = self._on_interrupt()
+        stop, timer = self._on_interrupt(), self.budget.halt_in_time()
         try:
             with watch(self.state) if watch else ExitStack():
                 why = await self._all_rounds()
@@ -298,6 +300,8 @@ class Run:
                 return why
         finally:
             stop()
+            if timer is not None:
+                timer.cancel()
             self.journal.spend(seconds=self.budget.seconds)
             for endpoint in self.endpoints.values():
                 if endpoint.engine is not None:

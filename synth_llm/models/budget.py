@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,7 +56,10 @@ class Budget:
     stop: str = ""
     """Why nothing more may be asked; empty while asking goes on."""
     started: float = field(default_factory=time.monotonic)
+    on_halt: list[Callable[[], None]] = field(default_factory=list)
+    """What else to wake when nothing more may be asked."""
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
+    _halted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reserve(self, want: Spent) -> None:
         """Reserve, waiting while what is in flight may still free enough. Raises Stopped when it cannot."""
@@ -67,7 +71,7 @@ class Budget:
                 self.reserved.add(want)
                 return
             if not self.reserved.requests or short == "seconds":
-                self.halt(f"limit reached: {short} {getattr(self.limits, short):g}; raise limits.{short} to go on")
+                self.halt(self._reached(short))
                 raise Stopped(self.stop)
             self._freed.clear()
             await self._freed.wait()
@@ -79,14 +83,36 @@ class Budget:
         self._freed.set()
 
     def halt(self, why: str) -> None:
-        """Let nothing more be asked in this invocation."""
+        """Let nothing more be asked in this invocation. Who waits for a turn or a pause waits no longer."""
         self.stop = self.stop or why
         self._freed.set()
+        self._halted.set()
+        for wake in self.on_halt:
+            wake()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but for no longer than asking goes on."""
+        tasks = [asyncio.ensure_future(asyncio.sleep(seconds)), asyncio.ensure_future(self._halted.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def halt_in_time(self) -> asyncio.TimerHandle | None:
+        """Halt when `limits.seconds` are over, even if everybody waits then."""
+        if self.limits.seconds is None:
+            return None
+        left = self.limits.seconds - self.spent.seconds - self.seconds
+        return asyncio.get_running_loop().call_later(max(0.0, left), self.halt, self._reached("seconds"))
 
     @property
     def seconds(self) -> float:
         """Seconds of this invocation."""
         return time.monotonic() - self.started
+
+    def _reached(self, name: str) -> str:
+        return f"limit reached: {name} {getattr(self.limits, name):g}; raise limits.{name} to go on"
 
     def _short(self, want: Spent) -> str:
         """The name of the first limit that `want` would break, or nothing."""

@@ -20,6 +20,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 """Seconds before the first retry, doubled each time with jitter, and the most; unless the endpoint says how long."""
 SILENT = 5
 """So many requests that run out of retries, with no answer to any since, prove that it is the endpoint that fails."""
+LONG = 10.0
+"""Seconds of waiting for a busy endpoint that the user is told of."""
 PATIENCE = 120.0
 """Seconds without an answer after which an endpoint that says it is busy is believed to stay so."""
 
@@ -37,6 +39,10 @@ class Endpoint:
     """When an answer came last, or the first request was sent; seconds of the loop's clock."""
     given_up: int = 0
     """Requests that ran out of retries since."""
+    say: Callable[[str], None] = lambda line: None
+    """Tells the user one line."""
+    said: bool = False
+    """Whether the user was told that it is busy, since it last answered."""
 
     def started(self) -> Model:
         """The engine, started when the first request really has to be sent."""
@@ -198,16 +204,19 @@ class Caller:
                 limiter.failed(sent)
                 raise
             else:
-                endpoint.last_answer, endpoint.given_up = loop.time(), 0
+                endpoint.last_answer, endpoint.given_up, endpoint.said = loop.time(), 0, False
                 usage.seconds += endpoint.last_answer - sent.at
                 limiter.answered(sent, asked.said.prompt_tokens + asked.said.completion_tokens, asked.answer.pause)
                 return asked
-            await asyncio.sleep(pause)
+            await self.budget.pause(pause)
             wait *= 2
 
     def _patient(self, error: Passing, now: float) -> None:
         """Raises Stopped when the endpoint has been busy for so long that it will not take more."""
-        silent = now - self.endpoint.last_answer
+        endpoint, silent = self.endpoint, now - self.endpoint.last_answer
+        if max(silent, error.retry_after or 0.0) > LONG and not endpoint.said:
+            endpoint.said = True
+            endpoint.say(f"model {self.name}: the endpoint is busy; waiting ({error})")
         if silent > PATIENCE + (error.retry_after or 0.0):
             self._stop(f"no answer for {silent:.0f} s, the last was: {error}")
 

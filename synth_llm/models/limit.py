@@ -46,6 +46,7 @@ class Limiter:
         self._refused_at = self._paused_until = 0.0
         self._refusals = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._opened = False
 
     async def acquire(self, priority: Priority, tokens: int = 0) -> Sent:
         """Wait for a turn. `tokens` is the most that the request can use, for a cap on tokens."""
@@ -100,6 +101,11 @@ class Limiter:
         until = asyncio.get_running_loop().time() + seconds * random.uniform(1.0, 1.1)
         self._paused_until = max(self._paused_until, until)
 
+    def open(self) -> None:
+        """Let everybody go: the run asks nothing more, so that those who wait only have to hear of it."""
+        self._opened = True
+        self._let_go()
+
     @property
     def size(self) -> int:
         """How many may be in flight now."""
@@ -112,6 +118,8 @@ class Limiter:
 
     def _blocked(self, now: float) -> float:
         """Seconds until a request may go, as far as they are known: 0 now, FOREVER when something must happen first."""
+        if self._opened:
+            return 0.0
         if self.used >= self.window.size or (self._refusals and self.used):
             return FOREVER
         wait = max(self._paused_until - now, self._found.wait(now))
