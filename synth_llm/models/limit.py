@@ -15,6 +15,8 @@ Priority = int
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 30.0
 """Seconds for which nobody sends after a refusal that does not say how long, doubled while nothing is answered."""
+AT_ONCE, TOKENS_AT_ONCE = 0.1, 1.0
+"""What so many seconds allow may go at once, under a cap a minute; of tokens more, because one request takes many."""
 FOREVER = float("inf")
 
 
@@ -40,7 +42,7 @@ class Limiter:
         self.used = 0
         """Requests in flight."""
         self._found = FoundRate()
-        self._requests, self._tokens = per_minute(requests), per_minute(tokens)
+        self._requests, self._tokens = per_minute(requests, AT_ONCE), per_minute(tokens, TOKENS_AT_ONCE)
         self._waiting: list[_Turn] = []
         self._count = self._sent = 0
         self._refused_at = self._paused_until = 0.0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 FIRST_STEP, LAST_STEP = 0.5, 0.04
 """How much faster a found rate is tried when nothing was refused: halved each time that it was too much."""
+CLEAN = 2
+"""Looks in a row that saw no refusal, after which the step is doubled: a rate found in a bad moment is soon left."""
 LOOK, FEW, SOME = 50, 0.04, 0.08
 """Requests between two looks at what was refused; with fewer than the first part of them it goes faster, with more than
 the second slower."""
+SLOW_LOOK, LONGEST_LOOK = 30, 1.0
+"""At a low rate so many requests are enough, after so many seconds."""
 REFUSED, TAKEN, SURE = 1.455, -0.284, 6.0
 """A cumulative sum test (Page, 1954): what a refusal and another request add to the evidence that 30 % are refused and
 not 7 %, and when that is believed. About one in some thousand requests of an endpoint that refuses 5 % by chance gets
@@ -41,8 +45,7 @@ class FoundRate:
         self.pace: Pace | None = None
         self._step = FIRST_STEP
         self._since, self._sent, self._refused, self._evidence = -1.0, 0, 0, 0.0
-        self._slowed = 0.0
-        self._clean = 0
+        self._slowed, self._clean = 0.0, 0
 
     def sent(self, now: float) -> None:
         """A request goes."""
@@ -52,7 +55,7 @@ class FoundRate:
         self._evidence = max(0.0, self._evidence + TAKEN)
         if self.pace is not None:
             self.pace.take()
-        if self._sent >= LOOK or (self._sent >= 10 and now - self._since > 1.0):
+        if self._sent >= LOOK or (self._sent >= SLOW_LOOK and now - self._since > LONGEST_LOOK):
             self._look(now)
 
     def refused(self, sent_at: float, now: float) -> None:
@@ -61,8 +64,11 @@ class FoundRate:
             return
         self._refused += 1
         self._evidence += REFUSED - TAKEN  # instead of what it added when it was sent
-        if self._evidence > SURE and now > self._since:
-            took = max(1, self._sent - self._refused) / (now - self._since)
+        taken = self._sent - self._refused
+        if (
+            self._evidence > SURE and taken > 0 and now > self._since
+        ):  # of an endpoint that takes none, pauses take care
+            took = taken / (now - self._since)
             if self.pace is not None:
                 took = min(took, self.pace.rate)
                 self._step = max(LAST_STEP, self._step / 2)
@@ -83,20 +89,26 @@ class FoundRate:
         elif pace is not None and self._refused <= FEW * self._sent:
             used = self._sent / max(now - self._since, 1e-9) / pace.rate
             if used > 0.9:
-                self._clean = 0 if self._refused else self._clean + 1
-                if self._clean > 1:
-                    self._step = min(FIRST_STEP, self._step * 1.5)
-                elif self._refused:
-                    self._step = max(LAST_STEP, self._step / 2)
-                pace.rate *= 1 + self._step
+                self._faster(pace)
             elif used < 0.5 and not self._refused:
                 self.pace = None  # something else is the limit
         self._restart(now)
+
+    def _faster(self, pace: Pace) -> None:
+        self._clean = 0 if self._refused else self._clean + 1
+        if self._clean > CLEAN:
+            self._step = min(FIRST_STEP, 2 * self._step)
+        elif self._refused:
+            self._step = max(LAST_STEP, self._step / 2)
+        pace.rate *= 1 + self._step
 
     def _restart(self, now: float) -> None:
         self._since, self._sent, self._refused, self._evidence = now, 0, 0, 0.0
 
 
-def per_minute(limit: float | None) -> Pace | None:
-    """The pace of a cap a minute: a second's worth may go at once."""
-    return None if limit is None else Pace(limit / 60, max(1.0, limit / 60))
+def per_minute(limit: float | None, seconds: float) -> Pace | None:
+    """The pace of a cap that holds in every minute; what `seconds` allow may go at once."""
+    if limit is None:
+        return None
+    burst = max(1.0, limit / 60 * seconds)
+    return Pace((limit - burst + 1) / 60, burst)
