@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from synth_llm.models.budget import Budget, Limits, Spent
 from synth_llm.models.call import Caller, Endpoint
 from synth_llm.models.limit import Limiter
 from synth_llm.models.request import Answer, Request, body_of
+from tests.virtual_time import virtually
 
 Reply = Answer | Exception
 
@@ -276,3 +278,74 @@ async def test_a_200_without_a_text_is_a_final_rejection(caller, answer, reason)
     one = caller(Engine(answer))
     assert (await one.ask(a_request(one), 0, "s")).said.reason == reason
     assert one.known(a_request(one)) == answer
+
+
+# An endpoint that makes no progress
+
+
+def ask_many(one: Caller, rows: int) -> tuple[float, list[Any]]:
+    """Ask for some rows at once in virtual time; the seconds that it took, and what became of each."""
+
+    async def main() -> tuple[float, list[Any]]:
+        began = asyncio.get_running_loop().time()
+        asked = [one.ask(a_request(one, str(n)), 0, "s") for n in range(rows)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        return asyncio.get_running_loop().time() - began, results
+
+    return virtually(main())
+
+
+def test_an_endpoint_that_is_always_busy_stops_the_run_in_one_line_after_some_patience(caller):
+    engine = Engine(Passing("HTTP 429: slow down", busy=True))
+    one = caller(engine)
+    seconds, results = ask_many(one, 20)
+    assert {type(result) for result in results} == {Stopped}
+    assert re.fullmatch(
+        r"model w: no answer for \d+ s, the last was: HTTP 429: slow down; run again to go on", one.budget.stop
+    )
+    assert call.PATIENCE <= seconds <= call.PATIENCE + 90
+    assert engine.asked <= 60, "an endpoint that takes nothing is asked seldom"
+    assert one.endpoint.limiter.used == 0
+
+
+def test_who_is_told_to_wait_for_minutes_waits(caller):
+    busy = [Passing("HTTP 429: later", 300.0, busy=True)] * 4
+    one = caller(Engine(*busy, said("at last")))
+    seconds, results = ask_many(one, 4)
+    assert [asked.said.text for asked in results] == ["at last"] * 4
+    assert seconds >= 300
+
+
+def test_to_be_refused_for_what_others_send_costs_a_row_nothing(caller):
+    """Refused more often than it has retries; the endpoint answers in the end."""
+    one = caller(Engine(*[Passing("HTTP 429", busy=True)] * 12, said("at last")), retries=1)
+    assert [asked.said.text for asked in ask_many(one, 1)[1]] == ["at last"]
+
+
+def test_an_endpoint_that_takes_no_connections_stops_the_run_in_one_line(caller):
+    one = caller(Engine(Passing("http://x/v1: Cannot connect to host x")), retries=2)
+    _seconds, results = ask_many(one, 20)
+    unavailable = [result for result in results if isinstance(result, Reject)]
+    assert [result.reason for result in unavailable] == ["unavailable"] * (call.SILENT - 1)
+    assert sum(isinstance(result, Stopped) for result in results) == 20 - len(unavailable)
+    assert one.budget.stop == (
+        "model w: no answer to 5 requests, each sent 3 times: http://x/v1: Cannot connect to host x; run again to go on"
+    )
+
+
+def test_failures_of_single_rows_stop_nothing(caller):
+    """One row in three fails for good; the others are answered."""
+
+    class Uneven(Engine):
+        async def answer(self, request: Request) -> Answer:
+            await asyncio.sleep(0.1)
+            if int(request.key, 16) % 3 == 0:
+                raise Passing("HTTP 500")
+            return said()
+
+    one = caller(Uneven(said()), retries=1)
+    _seconds, results = ask_many(one, 60)
+    failed = sum(isinstance(result, Reject) for result in results)
+    assert failed >= call.SILENT
+    assert not one.budget.stop
+    assert sum(not isinstance(result, Exception) for result in results) == 60 - failed
