@@ -17,7 +17,8 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**63
 _REMEMBERED = 256
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_LOST = re.compile("[\ud800-\udfff\ufffd]")
+"""Half of a surrogate pair, and U+FFFD, which decoders put in the place of what they could not read."""
 _ITEM = re.compile(r"([ \t]*)(?:(\d{1,4}[.)])|[-*•])(?:[ \t]+(.*))?")
 _QUOTES = " \t\"'`*“”‘’"
 _validators: dict[int, tuple[Schema, Callable[[Any], Iterator[Any]]]] = {}
@@ -50,8 +51,8 @@ def _refuse(why: str) -> NoReturn:
 def _check_text(text: str) -> None:
     if "\0" in text:
         _refuse("holds the character U+0000")
-    if not text.isascii() and _SURROGATE.search(text):
-        _refuse("holds half of a surrogate pair")
+    if not text.isascii() and _LOST.search(text):
+        _refuse("holds half a character: U+FFFD or half of a surrogate pair")
     if not text.strip():
         _refuse("empty answer")
 
@@ -213,7 +214,7 @@ def _check_value(value: Any, depth: int) -> None:
     """What escapes can smuggle in, and depth."""
     if depth > MAX_DEPTH:
         _refuse("nested too deeply")
-    if isinstance(value, str) and ("\0" in value or _SURROGATE.search(value)):
+    if isinstance(value, str) and ("\0" in value or _LOST.search(value)):
         _refuse("an escape that is no character")
     if isinstance(value, dict):
         _check_value(list(value), depth)

@@ -146,7 +146,7 @@ def completion(answer: Answer) -> Completion:
     except (LookupError, TypeError, AttributeError):
         return Completion("", "", prompt_tokens, completion_tokens, reason="unparseable", detail=_no_choice(body))
     if isinstance(text, str):
-        text = text.encode("utf-8", "replace").decode()
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a pair: U+FFFD
         if text.lstrip().startswith(THINK):
             reasoning, text = _thought(text)
     reason, detail = _unusable(text, finish, refusal)

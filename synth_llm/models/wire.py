@@ -66,7 +66,7 @@ class Wire:
     def learn(self, request: Request, refusal: dict[str, Any]) -> bool:
         """Learn from the error of a 400 or 422; returns whether the request is worth sending again in other words."""
         message, name = str(refusal.get("message", "")), self._parameter(request, refusal)
-        if "max_completion_tokens" in message and "max_tokens" not in self.renamed:
+        if name == "max_tokens" and "max_completion_tokens" in message and name not in self.renamed:
             self.renamed["max_tokens"] = "max_completion_tokens"
             return True
         if name == "seed" and "seed" not in request.sampling and "seed" not in self.left_out:
