@@ -162,7 +162,7 @@ async def test_a_refusal_that_is_not_about_the_form_changes_no_form(mock_endpoin
 def not_max_tokens(body: Body) -> tuple[int, Body] | None:
     if "max_tokens" in body:
         return error(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
             param="max_tokens",
             code="unsupported_parameter",
         )
@@ -182,7 +182,7 @@ async def test_max_tokens_goes_by_its_other_name_where_the_model_wants_that(mock
     "message",
     [
         "max_tokens is too large: 5000. This model supports at most 4096 completion tokens, whereas you provided 5000.",
-        "'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context length is 4096 tokens",
+        "'max_tokens' or 'max_completion_tokens' is too large: 5000. The maximum context length is 4096 tokens",
     ],
 )
 async def test_too_many_tokens_are_the_rows_own_refusal(mock_endpoint, message):
