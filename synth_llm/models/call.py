@@ -13,6 +13,7 @@ from synth_llm.journal import Journal
 from synth_llm.models.budget import Budget, Spent
 from synth_llm.models.limit import Limiter, Priority
 from synth_llm.models.request import BAD_REQUEST, TEXT, Answer, Completion, Message, Model, Request, Schema, completion
+from synth_llm.models.window import Sent
 
 SAME_REFUSALS = 5
 """So many identical 400s with no success before them prove that the request itself is wrong."""
@@ -123,10 +124,16 @@ class Caller:
         return self.sampling.get("temperature") == 0
 
     def request(
-        self, messages: Sequence[Message], schema: Schema | None, row_id: str, sample: int, attempt: int
+        self,
+        messages: Sequence[Message],
+        schema: Schema | None,
+        row_id: str,
+        sample: int,
+        attempt: int,
+        repair: int = 0,
     ) -> Request:
-        """The logical request for one sample of one row."""
-        draw: tuple[int | str, ...] | None = (self.seed, row_id, sample, attempt)
+        """The logical request for one sample of one row; `repair` tells those apart that show the same wrong answer."""
+        draw: tuple[int | str, ...] | None = (self.seed, row_id, sample, attempt, *([repair] if repair else ()))
         if self.greedy:
             draw = (attempt,) if attempt else None
         if not self.chat:
@@ -175,7 +182,7 @@ class Caller:
             del self.inflight[request.key]
 
     async def _send(self, request: Request, priority: Priority, usage: Usage) -> Asked:
-        """Send until there is a final answer; it is committed before its place is free.
+        """Send until there is a final answer; it is on disk before anybody reads it.
 
         To be refused because others were sent too much is no failure of the request: it waits for its turn again, for
         as long as the endpoint answers anybody.
@@ -187,7 +194,7 @@ class Caller:
             began = sent.at if began < 0 else began
             endpoint.last_answer = endpoint.last_answer or sent.at
             try:
-                asked = await self._once(request, want, usage)
+                return await self._once(request, want, usage, sent)
             except Passing as error:
                 if error.busy:
                     limiter.refused(sent, error.retry_after)
@@ -200,14 +207,6 @@ class Caller:
                 pause = random.uniform(0.75, 1.25) * min(wait, LONGEST_WAIT)
                 if error.retry_after is not None:
                     pause = error.retry_after * random.uniform(1.0, 1.25)
-            except BaseException:
-                limiter.failed(sent)
-                raise
-            else:
-                endpoint.last_answer, endpoint.given_up, endpoint.said = loop.time(), 0, False
-                usage.seconds += endpoint.last_answer - sent.at
-                limiter.answered(sent, asked.said.prompt_tokens + asked.said.completion_tokens, asked.answer.pause)
-                return asked
             await self.budget.pause(pause)
             wait *= 2
 
@@ -234,15 +233,27 @@ class Caller:
         self.budget.halt(f"model {self.name}: {why}; run again to go on")
         raise Stopped(self.budget.stop)
 
-    async def _once(self, request: Request, want: Spent, usage: Usage) -> Asked:
-        engine = self.endpoint.started()
-        await self.budget.reserve(want)
+    async def _once(self, request: Request, want: Spent, usage: Usage, sent: Sent) -> Asked:
+        """Send once. Raises Passing, and leaves it to the caller to give the place in flight back."""
+        try:
+            engine = self.endpoint.started()
+            await self.budget.reserve(want)
+        except BaseException:
+            self.endpoint.limiter.failed(sent)
+            raise
         used = Spent(requests=1)
         try:
             usage.sent += 1
             self.journal.spend(requests=1)
-            answer = await engine.answer(request)
+            try:
+                answer = await engine.answer(request)
+            except Passing:
+                raise
+            except BaseException:
+                self.endpoint.limiter.failed(sent)
+                raise
             said = completion(answer)
+            self._answered(sent, said, answer.pause, usage)
             used.tokens = said.prompt_tokens + said.completion_tokens
             used.dollars = self.cost(said.prompt_tokens, said.completion_tokens)
             if not used.tokens and answer.status == 200:  # not reported: what it may have used counts
@@ -250,11 +261,20 @@ class Caller:
                 self.journal.spend(prompt_tokens=want.tokens, dollars=want.dollars)
             self._count(said, usage)
             cost = self.cost(said.prompt_tokens, said.completion_tokens)
-            await self.journal.put(request, answer, said.prompt_tokens, said.completion_tokens, cost)
+            try:
+                await self.journal.put(request, answer, said.prompt_tokens, said.completion_tokens, cost)
+            finally:
+                self.endpoint.limiter.saved()
         finally:
             self.budget.settle(want, used)
         self._judge(request, answer, said)
         return Asked(answer, said)
+
+    def _answered(self, sent: Sent, said: Completion, pause: float, usage: Usage) -> None:
+        endpoint = self.endpoint
+        endpoint.last_answer, endpoint.given_up, endpoint.said = asyncio.get_running_loop().time(), 0, False
+        usage.seconds += endpoint.last_answer - sent.at
+        endpoint.limiter.answered(sent, said.prompt_tokens + said.completion_tokens, pause)
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars."""

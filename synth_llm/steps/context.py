@@ -150,7 +150,7 @@ class Context:
                         raise
                     attempt, repairs, request = attempt + 1, 0, again
                 else:
-                    request = caller.request(turns, schema, row["_id"], sample, attempt)
+                    request = caller.request(turns, schema, row["_id"], sample, attempt, repairs)
 
     def _lineage(self, row: Row, key: str) -> list[Row]:
         return [*row[LINEAGE], {"step": self.step, "row": row["_id"], "key": key}]

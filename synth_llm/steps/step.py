@@ -17,7 +17,9 @@ Columns = frozenset[str]
 
 
 def _schema(value: Any) -> Any:
-    """A Pydantic model as its JSON Schema; anything else as it is."""
+    """A Pydantic model as its JSON Schema, also as the one item of a list; anything else as it is."""
+    if isinstance(value, list):
+        return [_schema(item) for item in value]
     return value.model_json_schema() if isinstance(value, type) and issubclass(value, BaseModel) else value
 
 
