@@ -17,6 +17,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 30.0
 """Seconds for which nobody sends after a refusal that does not say how long, doubled while nothing is answered."""
 AT_ONCE, TOKENS_AT_ONCE = 0.1, 1.0
 """What so many seconds allow may go at once, under a cap a minute; of tokens more, because one request takes many."""
+UNSAVED = 32
+"""Of so many in flight one more may be sent before the last answer is on disk, so that the endpoint need not wait for
+the disk; with fewer, none."""
 FOREVER = float("inf")
 
 
@@ -40,7 +43,9 @@ class Limiter:
     def __init__(self, most: int | None = None, *, requests: float | None = None, tokens: float | None = None) -> None:
         self.window = Window(most or START, most or MOST)
         self.used = 0
-        """Requests in flight."""
+        """Requests at the endpoint."""
+        self.unsaved = 0
+        """Answers that are not on disk yet: a kill would lose them too."""
         self._found = FoundRate()
         self._requests, self._tokens = per_minute(requests, AT_ONCE), per_minute(tokens, TOKENS_AT_ONCE)
         self._waiting: list[_Turn] = []
@@ -70,12 +75,18 @@ class Limiter:
         """The endpoint answered, whatever it said: it used so many `tokens`, and takes no more for `pause` seconds."""
         now, used = asyncio.get_running_loop().time(), self.used
         self.used -= 1
+        self.unsaved += 1
         if self._tokens is not None:
             self._tokens.take(tokens - sent.tokens)
         if pause:
             self._pause(pause)
         self._refusals = 0
         self.window.answered(sent, now, used, self._sent, bool(self._waiting))
+        self._let_go()
+
+    def saved(self) -> None:
+        """An answer is on disk, or was given up."""
+        self.unsaved -= 1
         self._let_go()
 
     def refused(self, sent: Sent, retry_after: float | None = None) -> None:
@@ -122,7 +133,8 @@ class Limiter:
         """Seconds until a request may go, as far as they are known: 0 now, FOREVER when something must happen first."""
         if self._opened:
             return 0.0
-        if self.used >= self.window.size or (self._refusals and self.used):
+        size = self.window.size
+        if self.used >= size or self.used + self.unsaved >= size + size // UNSAVED or (self._refusals and self.used):
             return FOREVER
         wait = max(self._paused_until - now, self._found.wait(now))
         for pace in (self._requests, self._tokens):
