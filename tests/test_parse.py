@@ -76,6 +76,7 @@ def test_one_json_object_is_found(text: str) -> None:
         (r'{"text": "\ud800", "score": 1}', "escape"),
         (r'{"text": "\u0000", "score": 1}', "escape"),
         ('{"text": "\ud800", "score": 1}', "surrogate"),
+        ('{"text": "caf\ufffd", "score": 1}', "half a character"),
         ('{"text": "\0", "score": 1}', "U+0000"),
         ('{"a":' * 100_000, ""),
         ("[" * 100_000 + "]" * 100_000, ""),

@@ -96,3 +96,25 @@ def test_no_json_breaks_the_reader(value):
 def test_half_a_surrogate_pair_does_not_reach_a_row():
     said = completion(Answer(b'{"choices": [{"message": {"content": "a\\ud800b"}}]}'))
     said.text.encode()
+
+
+def test_nothing_that_an_endpoint_says_beside_the_text_holds_half_a_pair():
+    """It is written into the run folder, as what was reported and as why a row was rejected."""
+    choice = {"message": {"content": None, "refusal": "no \ud800"}, "finish_reason": "s\ud800"}
+    body = json.dumps({"model": "m\ud800", "choices": [choice]}).encode()
+    for answer in (Answer(body), Answer(b'{"error": {"message": "too \\ud800 long"}}', 400)):
+        said = completion(answer)
+        "".join((said.model, said.finish, said.detail)).encode()
+
+
+@pytest.mark.parametrize("tokens", [10**30, -5, True, 1.5, "7", None, {}])
+def test_a_number_of_tokens_that_cannot_be_is_none(tokens):
+    body = {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": tokens, "completion_tokens": 7}}
+    said = completion(Answer(json.dumps(body).encode()))
+    assert (said.text, said.prompt_tokens, said.completion_tokens) == ("x", 0, 7)
+
+
+def test_a_text_that_lost_a_character_is_shown_as_such():
+    for damaged in (b"caf\xe9", b"caf\\ud800"):
+        said = completion(Answer(b'{"choices": [{"message": {"content": "' + damaged + b'"}}]}'))
+        assert said.text == "caf\ufffd"

@@ -23,6 +23,9 @@ Schema = dict[str, Any]
 THINK, THOUGHT = "<think>", "</think>"
 """How open reasoning models mark their reasoning, where the server does not take it out."""
 
+MOST_TOKENS = 10**9
+"""More than any answer costs: an endpoint that reports so many reports nonsense."""
+
 BAD_REQUEST = frozenset({400, 413, 422})
 """Statuses that are final for one request, and no reason to stop the run."""
 
@@ -142,15 +145,15 @@ def completion(answer: Answer) -> Completion:
         message = choice["message"] if "message" in choice else {"content": choice["text"]}
         text, refusal = message.get("content"), message.get("refusal")
         reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
-        finish, model = str(choice.get("finish_reason") or "stop"), str(body.get("model") or "")
+        finish, model = whole(str(choice.get("finish_reason") or "stop")), whole(str(body.get("model") or ""))
     except (LookupError, TypeError, AttributeError):
         return Completion("", "", prompt_tokens, completion_tokens, reason="unparseable", detail=_no_choice(body))
     if isinstance(text, str):
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a pair: U+FFFD
+        text = whole(text)
         if text.lstrip().startswith(THINK):
             reasoning, text = _thought(text)
     reason, detail = _unusable(text, finish, refusal)
-    thought = reasoning if isinstance(reasoning, str) else ""
+    thought = whole(reasoning) if isinstance(reasoning, str) else ""
     said = text if isinstance(text, str) else ""
     return Completion(said, finish, prompt_tokens, completion_tokens, model, reason, detail, thought)
 
@@ -158,7 +161,7 @@ def completion(answer: Answer) -> Completion:
 def _unusable(text: Any, finish: str, refusal: Any) -> tuple[str, str]:
     """Why there is no answer to read: a reason for rejection and its detail, both empty when there is one."""
     if refusal:
-        return "refused", str(refusal)
+        return "refused", whole(str(refusal))
     if finish == "content_filter":
         return "content filter", "stopped by the endpoint's content filter"
     if finish == "length" and not (isinstance(text, str) and text.strip()):
@@ -186,7 +189,12 @@ def tokens_used(body: Any) -> tuple[int, int]:
     if not isinstance(usage, dict):
         return 0, 0
     prompt, answer = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return (prompt if isinstance(prompt, int) else 0), (answer if isinstance(answer, int) else 0)
+    return _count(prompt), _count(answer)
+
+
+def _count(tokens: Any) -> int:
+    """A number of tokens, or 0 for what cannot be one."""
+    return tokens if type(tokens) is int and 0 <= tokens < MOST_TOKENS else 0
 
 
 def error_message(raw: str) -> str:
@@ -196,7 +204,16 @@ def error_message(raw: str) -> str:
         text = error if isinstance(error, str) else error["message"]
     except (ValueError, LookupError, TypeError):
         text = raw
-    return " ".join(str(text).split())[:300]
+    return " ".join(whole(str(text)).split())[:300]
+
+
+def whole(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which JSON can hold but no file.
+
+    >>> whole("a\\ud800b")
+    'a\ufffdb'
+    """
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def body_of(text: str, *, model: str = "", prompt_tokens: int = 0, completion_tokens: int = 0) -> bytes:
