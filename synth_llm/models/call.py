@@ -274,7 +274,7 @@ class Caller:
         endpoint = self.endpoint
         endpoint.last_answer, endpoint.given_up, endpoint.said = asyncio.get_running_loop().time(), 0, False
         usage.seconds += endpoint.last_answer - sent.at
-        endpoint.limiter.answered(sent, said.prompt_tokens + said.completion_tokens, pause)
+        endpoint.limiter.answered(sent, said.prompt_tokens + said.completion_tokens, pause, unsaved=True)
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars."""

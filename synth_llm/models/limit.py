@@ -71,11 +71,14 @@ class Limiter:
                 self.failed(turn.admitted.result())
             raise
 
-    def answered(self, sent: Sent, tokens: int = 0, pause: float = 0.0) -> None:
-        """The endpoint answered, whatever it said: it used so many `tokens`, and takes no more for `pause` seconds."""
+    def answered(self, sent: Sent, tokens: int = 0, pause: float = 0.0, *, unsaved: bool = False) -> None:
+        """The endpoint answered, whatever it said: it used so many `tokens`, and takes no more for `pause` seconds.
+
+        With `unsaved`, `saved` is called when the answer is on disk.
+        """
         now, used = asyncio.get_running_loop().time(), self.used
         self.used -= 1
-        self.unsaved += 1
+        self.unsaved += unsaved
         if self._tokens is not None:
             self._tokens.take(tokens - sent.tokens)
         if pause:
