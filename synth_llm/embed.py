@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synth_llm.errors import FatalError, InputError, Passing
-from synth_llm.models.openai import KEY, LONG, URL
+from synth_llm.keys import hidden, quiet_transport
+from synth_llm.models.openai import KEY, URL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,11 +120,10 @@ class EndpointEncoder:
             self._key = os.environ.get(self._key_env, "").strip()
             if not self._key or not self._key.isascii() or not self._key.isprintable():
                 raise InputError(f"model {self.model}: the environment variable {self._key_env} holds no API key")
+        quiet_transport()
         # The client takes a key of the environment where it is given none: it belongs to another endpoint.
         return openai.OpenAI(base_url=self.url, api_key=self._key or "none", max_retries=RETRIES, timeout=SECONDS)
 
     def _hidden(self, message: str) -> str:
         """A message on one line, without the key that an endpoint may repeat in it."""
-        if len(self._key) >= LONG:
-            message = message.replace(self._key, f"${self._key_env}")
-        return " ".join(message.split())[:500]
+        return " ".join(hidden(message, self._key, self._key_env or "").split())[:500]

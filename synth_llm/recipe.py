@@ -43,8 +43,10 @@ _OWN: dict[str, set[str]] = {
 """The settings that only some engines have, and which."""
 
 
-_SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
+_SECRET = re.compile(r"authorization|cookie|token|secret|api-?key$|-key$", re.I)
 """Headers that a recipe must not hold: it is copied into every run folder."""
+_VARIABLE = re.compile(r"(?!(?=\w*\d)[A-Za-z0-9]{20})[A-Za-z_]\w*", re.ASCII)
+"""A name of an environment variable. Twenty letters and digits in a row are a key, written there by mistake."""
 
 
 class Price(BaseModel):
@@ -145,14 +147,25 @@ class ModelEntry(BaseModel):
             raise ValueError(f"engine '{self.engine}' needs 'model'")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: '{self.url}' must begin with http:// or https://")
-        for name in self.headers or ():
-            if name.lower() in _SECRET:
-                raise ValueError(
-                    f"headers: '{name}' holds a secret; put it into the environment and name it in key_env"
-                )
+        self._hold_no_secret()
         if self.engine == "function" and self.function is None:
             raise ValueError("engine 'function' needs a Python function: build the recipe in Python")
         return self
+
+    def _hold_no_secret(self) -> None:
+        """A recipe is copied into every run folder, and shown in errors."""
+        if re.match(r"\w+://[^/?#]*@", self.url or ""):
+            raise ValueError("url: holds a password; put it into the environment and name it in key_env")
+        if self.key_env is not None and not _VARIABLE.fullmatch(self.key_env):
+            raise ValueError(
+                "key_env: is no name of an environment variable; if it is the key itself, put that into the "
+                "environment, as `export MY_KEY=...`, and write its name: `key_env: MY_KEY`"
+            )
+        for name in self.headers or ():
+            if _SECRET.search(name):
+                raise ValueError(
+                    f"headers: '{name}' holds a secret; put it into the environment and name it in key_env"
+                )
 
     @cached_property
     def sampling(self) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, AnyStr
 
 from synth_llm.errors import FatalError, InputError, Passing
+from synth_llm.keys import LONG, SURE, hidden
 from synth_llm.models.request import BAD_REQUEST, Answer, Request, completion, error_message
 from synth_llm.models.wire import Wire, error_of
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 URL = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
-LONG = 8
-"""Characters from which a key is a secret: shorter ones are stand-ins for endpoints that want none."""
 LONGEST_WAIT = 600.0
 """Seconds: what an endpoint asks for beyond that is taken for a mistake."""
 BUSY = frozenset({429, 503, 529})
@@ -100,24 +99,29 @@ class OpenAI:
         session = self._session = self._session or self._open()
         url = self.url + path
         try:
-            async with session.post(url, data=data) as response:
+            async with session.post(url, data=data, allow_redirects=False) as response:
                 body, status, headers = await response.read(), response.status, response.headers
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             what = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-            raise Passing(f"{url}: {what}") from None
+            raise Passing(f"{url}: {self._hidden(what)}") from None
         if status == 200:
-            return Answer(body, pause=_until_reset(headers))
-        if len(self._key) >= LONG:  # an endpoint may repeat it in a refusal
-            body = body.replace(self._key.encode(), f"${self._key_env or 'KEY'}".encode())
+            return Answer(self._hidden(body, SURE), pause=_until_reset(headers))
+        body = self._hidden(body)
         if status in BAD_REQUEST:
             return Answer(body, status)
         said = error_message(body.decode("utf-8", "replace"))
+        if status // 100 == 3 and "Location" in headers:  # prompts and key go where the recipe says, nowhere else
+            said = f"moved to {self._hidden(headers['Location'])[:300]}; if that is right, write its address as `url`"
         message = f"{url}: HTTP {status}: {said}"
         if status in {408, 409, 425, 429} or status >= 500:
             if status == 429 and any(word in body.decode("utf-8", "replace").lower() for word in NO_MONEY):
                 raise FatalError(f"{message} (waiting does not help)")
             raise Passing(message, _retry_after(headers), busy=status in BUSY)
         raise FatalError(message)
+
+    def _hidden(self, said: AnyStr, least: int = LONG) -> AnyStr:
+        """What the endpoint said, without the key that it may repeat."""
+        return hidden(said, self._key, self._key_env or "KEY", least)
 
     async def close(self) -> None:
         """Close the connections."""

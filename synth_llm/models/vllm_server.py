@@ -95,8 +95,7 @@ class Served:
             self._server = None
             await asyncio.to_thread(server.stop)
             raise
-        key = {"Authorization": f"Bearer {server.key}"}
-        return OpenAI(self._model, url=f"{server.url}/v1", headers=key, timeout=LONGEST)
+        return OpenAI(self._model, url=f"{server.url}/v1", key=server.key, timeout=LONGEST)
 
 
 def flags(arguments: Mapping[str, Any]) -> list[str]:

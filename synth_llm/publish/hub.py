@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth_llm import journal_file, output
 from synth_llm.errors import FatalError, InputError, SynthError
+from synth_llm.keys import hidden, quiet_transport
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -32,9 +33,12 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
     Raises InputError when the folder is no finished run folder, the name cannot be used, or the repository is there
     with another visibility (private rows must not become public by a slip); FatalError when the Hub does not take it.
     """
+    from huggingface_hub import get_token
+
     manifest = _checked_manifest(folder)
     _check_name(repo)
     _quiet_unless_terminal()
+    quiet_transport()
     with TemporaryDirectory(prefix="synth-llm-") as scratch:
         journal = Path(scratch) / output.JOURNAL
         _copy_journal(folder / output.JOURNAL, journal)
@@ -43,7 +47,7 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
         except SynthError:
             raise
         except Exception as error:  # the client's transport errors have no public base class
-            raise FatalError(_told(error, repo)) from error
+            raise FatalError(hidden(_told(error, repo), get_token() or "", "HF_TOKEN")) from None
     if not manifest["complete"]:
         LOG.warning("warning: %s was pushed incomplete: %s", folder, manifest["why"])
     return address

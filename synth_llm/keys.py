@@ -1,0 +1,34 @@
+"""API keys stay in the environment: what others say is rid of them before it is shown, logged or written."""
+
+from __future__ import annotations
+
+import logging
+from typing import AnyStr
+
+LONG = 8
+"""Characters from which a key is a secret: shorter ones are stand-ins for endpoints that want none."""
+SURE = 16
+"""Characters from which a key cannot be a word of a text that a model wrote."""
+TALKATIVE = ("httpcore", "httpcore2", "httpx", "httpx2")
+"""Loggers of the transport below other clients: they write down headers and addresses as they came."""
+
+
+def hidden(said: AnyStr, key: str, name: str, least: int = LONG) -> AnyStr:
+    """What an endpoint said, with `$NAME` where it repeats the key; keys shorter than `least` are no secrets.
+
+    >>> hidden("no such key: sk-0123456789", "sk-0123456789", "MY_KEY")
+    'no such key: $MY_KEY'
+    """
+    if len(key) < least:
+        return said
+    if isinstance(said, bytes):
+        return said.replace(key.encode(), f"${name}".encode())
+    return said.replace(key, f"${name}")
+
+
+def quiet_transport() -> None:
+    """Keep out of the log what an endpoint may repeat a key in: its headers, and the addresses it redirects to."""
+    for name in TALKATIVE:
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.WARNING:
+            logger.setLevel(logging.WARNING)
