@@ -158,7 +158,10 @@ def test_what_is_a_bug_says_so(synth: Run, asked: list[Request], monkeypatch: py
         ("run nothing", "no recipe 'nothing'"),
         ("run lines.yaml --limit request=3", "did you mean 'requests'?"),
         ("run lines.yaml --limit many", "'many' is not a number from 0"),
-        ("run lines.yaml --retry unparsable", "it is one of bad request, content filter, cut, refused, unavailable, unparseable"),
+        (
+            "run lines.yaml --retry unparsable",
+            "it is one of bad request, content filter, cut, refused, unavailable, unparseable",
+        ),
         ("run lines.yaml --set target", "write path=value"),
         ("run lines.yaml --set target.row=3", "did you mean 'rows'?"),
         ("run lines.yaml --model writter=openai:x", "did you mean 'writer'?"),

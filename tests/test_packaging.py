@@ -135,7 +135,9 @@ def test_python_runs_a_recipe_with_its_own_model_when_installed(installed: Path,
 def test_extras_and_versions_agree() -> None:
     """Each tested version is pinned once, in order, and `all` is what can be installed together."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) == {"local", "curate", "vllm", "train", "all", "dev"}
+    assert set(project["optional-dependencies"]) == {
+        *("local", "curate", "vllm", "transformers", "train", "all", "dev")
+    }
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line.partition("==")[0].lower() for line in lines if not line.startswith("#")]
     assert all("==" in line for line in lines if not line.startswith("#"))

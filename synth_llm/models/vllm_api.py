@@ -161,6 +161,7 @@ class Engine:
         from jinja2 import TemplateError
 
         raw, given = request.raw, request.sampling.get("chat_template_kwargs") or {}
+        refusals: tuple[type[Exception], ...] = (*self._client, TemplateError)
         try:
             if raw is not None:
                 return Prompt(raw, list(self._tokenizer.encode(raw)))
@@ -169,7 +170,7 @@ class Engine:
                 list(request.messages), tokenize=False, add_generation_prompt=True, **template
             )
             return Prompt(text, list(self._tokenizer.encode(text, add_special_tokens=False)))
-        except (*self._client, TemplateError) as error:
+        except refusals as error:
             if raw is None and not self._template and getattr(self._tokenizer, "chat_template", "") is None:
                 raise FatalError(
                     f"model {self._model} has no chat template: write `api: completions`, or "
@@ -220,7 +221,7 @@ class Engine:
     def close(self) -> None:
         """Let the weights go."""
         core = getattr(self._engine, "engine_core", None)
-        if hasattr(core, "shutdown"):
+        if core is not None and hasattr(core, "shutdown"):
             core.shutdown()
         for name in ("_add", "_step", "abort", "_unfinished", "_engine", "_llm"):
             delattr(self, name)
