@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -47,6 +48,15 @@ _SECRET = re.compile(r"authorization|cookie|token|secret|api-?key$|-key$", re.I)
 """Headers that a recipe must not hold: it is copied into every run folder."""
 _VARIABLE = re.compile(r"(?!(?=\w*\d)[A-Za-z0-9]{20})[A-Za-z_]\w*", re.ASCII)
 """A name of an environment variable. Twenty letters and digits in a row are a key, written there by mistake."""
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL has a host, and a port that is a number or none."""
+    try:
+        address = urlsplit(url)
+        return bool(address.hostname) and (address.port or 0) >= 0
+    except ValueError:
+        return False
 
 
 class Price(BaseModel):
@@ -145,9 +155,11 @@ class ModelEntry(BaseModel):
                 raise ValueError(f"engine '{self.engine}' has no setting '{name}'; it belongs to {theirs}")
         if self.engine in {"openai", "replay", "transformers", "vllm"} and not self.model:
             raise ValueError(f"engine '{self.engine}' needs 'model'")
+        self._hold_no_secret()
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: '{self.url}' must begin with http:// or https://")
-        self._hold_no_secret()
+        if self.url is not None and not _is_address(self.url):
+            raise ValueError(f"url: '{self.url}' is no address; write it as http://localhost:8000/v1")
         if self.engine == "function" and self.function is None:
             raise ValueError("engine 'function' needs a Python function: build the recipe in Python")
         return self

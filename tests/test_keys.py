@@ -88,6 +88,8 @@ def test_names_of_variables_are_taken(name):
 def test_secrets_are_refused_in_addresses_and_headers():
     with pytest.raises(ValueError, match="url: holds a password"):
         ModelEntry(engine="openai", model="m", url="https://me:word@example.org/v1")
+    with pytest.raises(ValueError, match="is no address"):
+        ModelEntry(engine="openai", model="m", url="http://localhost:port/v1")
     for name in ("X-Goog-Api-Key", "Ocp-Apim-Subscription-Key", "X-Auth-Token", "Cookie", "Authorization"):
         with pytest.raises(ValueError, match=f"headers: '{name}' holds a secret"):
             ModelEntry(engine="openai", model="m", headers={name: "x"})
