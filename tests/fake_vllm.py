@@ -127,6 +127,7 @@ def install(monkeypatch, version="1.2.3") -> Any:
     home.RequestOutputKind = types.SimpleNamespace(FINAL_ONLY=2)
     home.StructuredOutputsParams = lambda **given: Params(given)
     torch = types.ModuleType("torch")
+    torch.get_num_threads, torch.set_num_threads = lambda: 1, lambda number: None
     torch.cuda = types.SimpleNamespace(is_available=lambda: False)
     for module in (vllm, home, torch):
         monkeypatch.setitem(sys.modules, module.__name__, module)

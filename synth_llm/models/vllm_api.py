@@ -99,6 +99,7 @@ class Engine:
         for name, value in {**QUIET, **SAME_PROCESS}.items():
             os.environ.setdefault(name, value)
         self._model, self._vllm = model, _imported()
+        _leave_a_core()
         self.version = str(getattr(self._vllm, "__version__", "of an unknown version"))
         arguments = dict(arguments)
         self._template = _template(arguments.pop("chat_template", None))
@@ -246,6 +247,17 @@ def _imported() -> Any:
     except Exception as error:  # builds of torch and its companions that do not fit raise anything
         raise FatalError(f"vLLM is installed, but cannot be imported: {one_line(error)}") from error
     return vllm
+
+
+def _leave_a_core() -> None:
+    """Without a GPU: one thread less than there are cores, unless the environment says how many.
+
+    vLLM's own processes do so too. Where all cores compute and one is busy otherwise, each waits for it at every step.
+    """
+    import torch
+
+    if not torch.cuda.is_available() and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
 
 
 def _template(given: str | None) -> str | None:
