@@ -53,9 +53,7 @@ SCHEMAS = {
     ),
     "an order with its customer and what may be said of it": whole(
         {
-            "customer": whole(
-                {"name": text(30), "address": whole({"street": text(40), "number": {"type": "integer"}})}
-            ),
+            "customer": whole({"name": text(30), "address": whole({"street": text(40), "number": WHOLE})}),
             "note": {"anyOf": [text(60), {"type": "null"}]},
         }
     ),
