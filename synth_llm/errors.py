@@ -41,12 +41,17 @@ class FatalError(SynthError):
 
 
 class Passing(SynthError):
-    """A failure that may pass. `retry_after` is what the endpoint asked us to wait, in seconds; `busy` means that it
-    was sent too much (429, 503)."""
+    """A failure that may pass.
 
-    def __init__(self, message: str, retry_after: float | None = None, *, busy: bool = False) -> None:
+    `retry_after` is what the endpoint asked us to wait, in seconds; `busy` means that it was sent too much (429, 503),
+    `limited` that it says so of our requests, whichever they are (429): that is no failure of this one.
+    """
+
+    def __init__(
+        self, message: str, retry_after: float | None = None, *, busy: bool = False, limited: bool = False
+    ) -> None:
         super().__init__(message)
-        self.retry_after, self.busy = retry_after, busy
+        self.retry_after, self.busy, self.limited = retry_after, busy or limited, limited
 
 
 class Stopped(SynthError):

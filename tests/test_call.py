@@ -296,7 +296,7 @@ def ask_many(one: Caller, rows: int) -> tuple[float, list[Any]]:
 
 
 def test_an_endpoint_that_is_always_busy_stops_the_run_in_one_line_after_some_patience(caller):
-    engine = Engine(Passing("HTTP 429: slow down", busy=True))
+    engine = Engine(Passing("HTTP 429: slow down", limited=True))
     one = caller(engine)
     seconds, results = ask_many(one, 20)
     assert {type(result) for result in results} == {Stopped}
@@ -309,7 +309,7 @@ def test_an_endpoint_that_is_always_busy_stops_the_run_in_one_line_after_some_pa
 
 
 def test_who_is_told_to_wait_for_minutes_waits(caller):
-    busy = [Passing("HTTP 429: later", 300.0, busy=True)] * 4
+    busy = [Passing("HTTP 429: later", 300.0, limited=True)] * 4
     one = caller(Engine(*busy, said("at last")))
     seconds, results = ask_many(one, 4)
     assert [asked.said.text for asked in results] == ["at last"] * 4
@@ -318,7 +318,7 @@ def test_who_is_told_to_wait_for_minutes_waits(caller):
 
 def test_to_be_refused_for_what_others_send_costs_a_row_nothing(caller):
     """Refused more often than it has retries; the endpoint answers in the end."""
-    one = caller(Engine(*[Passing("HTTP 429", busy=True)] * 12, said("at last")), retries=1)
+    one = caller(Engine(*[Passing("HTTP 429", limited=True)] * 12, said("at last")), retries=1)
     assert [asked.said.text for asked in ask_many(one, 1)[1]] == ["at last"]
 
 
@@ -349,3 +349,19 @@ def test_failures_of_single_rows_stop_nothing(caller):
     assert failed >= call.SILENT
     assert not one.budget.stop
     assert sum(not isinstance(result, Exception) for result in results) == 60 - failed
+
+
+async def test_a_row_that_is_always_answered_503_is_given_up_and_the_others_are_not(caller, pauses):
+    """503 may be the fault of one request: only 429 is about all of them."""
+
+    class Odd(Engine):
+        async def answer(self, request: Request) -> Answer:
+            if "row 3" in str(request.draw):
+                raise Passing("HTTP 503: crashed", busy=True)
+            return await super().answer(request)
+
+    one = caller(Odd(said()), retries=3)
+    asked = [one.ask(a_request(one, f"row {n}"), 0, "s") for n in range(6)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert [getattr(result, "reason", "") for result in results] == ["", "", "", "unavailable", "", ""]
+    assert one.budget.stop == ""

@@ -197,10 +197,12 @@ class Caller:
                 return await self._once(request, want, usage, sent)
             except Passing as error:
                 if error.busy:
-                    limiter.refused(sent, error.retry_after)
+                    limiter.refused(sent, error.retry_after, limited=error.limited)
+                else:
+                    limiter.failed(sent)
+                if error.limited:
                     self._patient(error, loop.time())
                     continue
-                limiter.failed(sent)
                 left -= 1
                 if left < 0:
                     raise self._out_of_retries(error, began) from error

@@ -92,14 +92,18 @@ class Limiter:
         self.unsaved -= 1
         self._let_go()
 
-    def refused(self, sent: Sent, retry_after: float | None = None) -> None:
-        """The endpoint refused for now (429, 503): for `retry_after` seconds, if it says so, nobody sends."""
+    def refused(self, sent: Sent, retry_after: float | None = None, *, limited: bool = True) -> None:
+        """The endpoint refused for now: for `retry_after` seconds, if it says so, nobody sends.
+
+        `limited`: it refuses our requests because of how many they are (429), and would refuse the next one too. Else
+        it is only known to be overloaded (503).
+        """
         now, used = asyncio.get_running_loop().time(), self.used
         self.used -= 1
         explained = self.window.refused(sent, used, self._sent, retry_after or 0.0)
-        if not explained:
+        if limited and not explained:
             self._found.refused(sent.at, now)
-        if sent.at >= self._refused_at:
+        if limited and sent.at >= self._refused_at:
             self._refusals, self._refused_at = min(self._refusals + 1, 16), now
             if not self.used or (self._refusals > 1 and not explained):
                 self._pause(min(FIRST_PAUSE * 2**self._refusals, LONGEST_PAUSE))

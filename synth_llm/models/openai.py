@@ -116,7 +116,7 @@ class OpenAI:
         if status in {408, 409, 425, 429} or status >= 500:
             if status == 429 and any(word in body.decode("utf-8", "replace").lower() for word in NO_MONEY):
                 raise FatalError(f"{message} (waiting does not help)")
-            raise Passing(message, _retry_after(headers), busy=status in BUSY)
+            raise Passing(message, _retry_after(headers), busy=status in BUSY, limited=status == 429)
         raise FatalError(message)
 
     def _hidden(self, said: AnyStr, least: int = LONG) -> AnyStr:
