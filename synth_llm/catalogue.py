@@ -74,14 +74,16 @@ def show(name: str) -> str:
 
 def _settings(name: str) -> str:
     """A step's settings with their defaults and what they mean."""
+    from synth_llm.described import descriptions
     from synth_llm.steps import step_types
 
     step = step_types()[name]
+    meaning = descriptions(step)
     lines = [f"{name}: {inspect.cleandoc(step.__doc__ or '')}", ""]
     for field, info in step.model_fields.items():
         kind = inspect.formatannotation(info.annotation).replace("typing.", "")
         default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-        lines += [f"  {info.alias or field}: {kind} ({default})", f"      {info.description or ''}"]
+        lines += [f"  {info.alias or field}: {kind} ({default})", f"      {meaning.get(field, '')}"]
     return "\n".join(lines)
 
 

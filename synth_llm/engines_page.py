@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from synth_llm.described import descriptions
 from synth_llm.errors import InputError, nearest
 
 PAGE = Path("docs/engines.md")
@@ -44,12 +45,12 @@ def _settings(shared: bool) -> str:
     """The settings of a recipe's model: those of every engine, or those that only some have."""
     from synth_llm.recipe import _OWN, ModelEntry
 
-    rows = []
+    rows, meaning = [], descriptions(ModelEntry)
     for name, field in ModelEntry.model_fields.items():
         if (name in _OWN) == shared:
             continue
         engines = sorted(_OWN.get(name, ()))
-        about = re.sub(rf"^({'|'.join(engines)}): ", "", field.description or "")
+        about = re.sub(rf"^({'|'.join(engines)}): ", "", meaning.get(name, ""))
         given = f"`{name}`", _value(field), about[:1].upper() + about[1:]
         rows.append(given if shared else (given[0], ", ".join(engines), *given[1:]))
     return _table(("setting", "default", "what it is") if shared else ("setting", "of", "default", "what it is"), rows)
@@ -74,8 +75,7 @@ def _engines() -> str:
 def _limits() -> str:
     from synth_llm.models.budget import Limits
 
-    fields = Limits.model_fields.items()
-    return _table(("limit", "what it is"), ((f"`{name}`", field.description or "") for name, field in fields))
+    return _table(("limit", "what it is"), ((f"`{name}`", said) for name, said in descriptions(Limits).items()))
 
 
 def _prices() -> str:

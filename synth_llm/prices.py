@@ -30,7 +30,7 @@ OWN_HOSTS = ("local", "localhost", "internal")
 class Host(BaseModel):
     """The models of one endpoint."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page: str = ""
     """Where the prices are published."""

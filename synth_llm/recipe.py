@@ -18,7 +18,7 @@ from synth_llm.models.budget import Limits
 from synth_llm.source import Source
 from synth_llm.steps import Step, step_types
 
-STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
+STRICT = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 Engine = Literal["function", "local", "openai", "replay", "transformers", "vllm"]
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -319,11 +319,17 @@ def load_recipe(path: Path, sets: Sequence[str] = (), models: Sequence[str] = ()
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema of recipe files, for editors."""
+    from synth_llm.described import describe
+
     schema = Recipe.model_json_schema()
+    describe(schema, Recipe)
     definitions = schema.setdefault("$defs", {})
+    for part in (ModelEntry, Price, Translate, Target, Limits, Source):
+        describe(definitions[part.__name__], part)
     kinds = []
     for kind, model in sorted(step_types().items()):
         own = model.model_json_schema(ref_template="#/$defs/{model}")
+        describe(own, model)
         definitions.update(own.pop("$defs", {}))
         definitions[f"step_{kind}"] = own
         entry: dict[str, Any] = {"$ref": f"#/$defs/step_{kind}"}

@@ -32,7 +32,7 @@ KINDS = ("rows", "file", "dataset", "run", "texts", "grid", "empty")
 class Source(BaseModel):
     """Where the rows come from: exactly one of rows, file, dataset, run, texts, grid, empty. Paths: see `resolve`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: Annotated[list[InlineRow], Field(min_length=1)] | None = None
     """Rows written here."""

@@ -28,7 +28,7 @@ LATER = {"jinja2", "pydantic", "yaml"}
 """Lighter, but not needed to print a help text either."""
 
 LAYERS = (
-    ("errors", "keys", "row"),
+    ("errors", "keys", "row", "described"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
     ("files", "gives", "parse", "needs", "roles"),

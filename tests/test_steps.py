@@ -27,6 +27,7 @@ from synth_llm import (
     Source,
     run,
 )
+from synth_llm.described import descriptions
 from synth_llm.errors import Reject
 from synth_llm.steps import Rejected, step_types
 from synth_llm.steps.chunk import passages
@@ -78,7 +79,7 @@ def test_every_step_is_of_one_kind_and_says_what_its_settings_mean():
     for kind, step in step_types().items():
         assert step.type == kind
         assert hasattr(step, "apply") != hasattr(step, "split")
-        assert all(field.description for field in step.model_fields.values()), kind
+        assert descriptions(step).keys() == step.model_fields.keys(), kind
 
 
 # sample

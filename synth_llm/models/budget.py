@@ -15,7 +15,7 @@ from synth_llm.errors import Stopped
 class Limits(BaseModel):
     """Hard limits, over all invocations of a run folder. What is not given is not limited."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     requests: int | None = Field(default=None, ge=0)
     """Requests sent, retries included."""

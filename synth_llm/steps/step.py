@@ -29,9 +29,7 @@ Given = Annotated[Any, BeforeValidator(_schema)]
 class Step(BaseModel):
     """The settings of a step. Its type is the name under which recipes know it."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
     type: ClassVar[str]
 
