@@ -51,7 +51,8 @@ def test_it_shows_every_kind_of_model():
 
 def test_the_numbers_it_names_are_the_codes():
     assert f"it starts with {window.START}" in TEXT
-    assert f"after {call.FIRST_WAIT} s, {2 * call.FIRST_WAIT} s, ... {call.LONGEST_WAIT:.0f} s" in TEXT
+    first, longest = call.FIRST_WAIT, call.LONGEST_WAIT
+    assert f"after {first} s, {first * call.LONGER} s, ... {longest:.0f} s" in TEXT
     assert (call.SAME_REFUSALS, call.SILENT, call.PATIENCE, call.LONG) == (5, 5, 120, 10), "said in words"
     assert SLOTS.keys() == {*ENGINES} - {"openai"}
 

@@ -17,8 +17,9 @@ from synth_llm.models.window import Sent
 
 SAME_REFUSALS = 5
 """So many identical 400s with no success before them prove that the request itself is wrong."""
-FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
-"""Seconds before the first retry, doubled each time with jitter, and the most; unless the endpoint says how long."""
+FIRST_WAIT, LONGER, LONGEST_WAIT = 0.1, 2.5, 30.0
+"""Seconds before the first retry, how many times as long before each next one, with jitter, and the most; unless the
+endpoint says how long."""
 SILENT = 5
 """So many requests that run out of retries, with no answer to any since, prove that it is the endpoint that fails."""
 LONG = 10.0
@@ -210,7 +211,7 @@ class Caller:
                 if error.retry_after is not None:
                     pause = error.retry_after * random.uniform(1.0, 1.25)
             await self.budget.pause(pause)
-            wait *= 2
+            wait *= LONGER
 
     def _patient(self, error: Passing, now: float) -> None:
         """Raises Stopped when the endpoint has been busy for so long that it will not take more."""
