@@ -372,6 +372,7 @@ class Run:
                     lambda at, row, number=number: self._leave(number, at, row),  # type: ignore[misc]
                     self.spool.reject,
                     self.budget.halt,
+                    self._drained,
                 )
                 await segment.run(rows if number == 0 else self.spool.rows(number - 1, self.round_start))
         return taken
@@ -455,7 +456,17 @@ class Run:
 
     def _workers(self) -> int:
         """Rows in flight: enough that every endpoint is busy while other rows wait for their turn."""
-        return max(16, 2 * sum(endpoint.limiter.size for endpoint in self.endpoints.values()))
+        return max(16, 3 * sum(endpoint.limiter.size for endpoint in self.endpoints.values()))
+
+    def _drained(self, yes: bool) -> None:
+        """No new rows come: those with more steps before them go first, so that all end together.
+
+        Not under a limit: what is not finished when it is reached was paid for nothing.
+        """
+        limits = self.limits
+        if limits.requests is limits.tokens is limits.dollars is limits.seconds is None:
+            for endpoint in self.endpoints.values():
+                endpoint.limiter.shallow_first(yes)
 
     # Writing
 

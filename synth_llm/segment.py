@@ -51,8 +51,11 @@ class Segment:
         leave: Callable[[Ordinal, Row], None],
         reject: Callable[[Ordinal, str, Reject, Row], None],
         halt: Callable[[str], None],
+        drained: Callable[[bool], None] = lambda yes: None,
     ) -> None:
         self.stages, self.workers, self.leave, self.reject, self.halt = stages, workers, leave, reject, halt
+        self.drained = drained
+        """Told that no new rows come, so that only those on their way are left; or that some do again."""
         self._heap: list[tuple[int, Ordinal, Row]] = []
         self._source: Iterator[tuple[Ordinal, Row]] = iter(())
         self._busy = 0
@@ -63,6 +66,7 @@ class Segment:
     async def run(self, rows: Iterator[tuple[Ordinal, Row]]) -> None:
         """Carry all rows. An error that is no row's lets the others finish what they asked, and is raised last."""
         self._source = rows
+        self.drained(False)
         self._hire()
         while self._staff:
             await asyncio.wait(self._staff, return_when=asyncio.FIRST_EXCEPTION)
@@ -112,7 +116,10 @@ class Segment:
         if self._failure is not None:
             return None
         item = next(self._source, None)
-        return None if item is None else (0, *item)
+        if item is None:
+            self.drained(True)
+            return None
+        return 0, *item
 
     async def _carry(self, depth: int, at: Ordinal, row: Row) -> None:
         """Take one row from step `depth` on; of children, go on with the first and leave the rest to all workers."""

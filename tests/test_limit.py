@@ -272,3 +272,26 @@ def test_places_are_never_exceeded_or_lost_even_by_who_is_cancelled(size, worker
         return sum(isinstance(result, asyncio.CancelledError) for result in results)
 
     assert done + virtually(play()) == workers
+
+
+def test_when_no_new_rows_come_those_with_the_longest_way_to_go_are_first():
+    async def order() -> str:
+        limiter, went = Limiter(1), []
+        first = await limiter.acquire(0)
+
+        async def worker(name: str, step: int) -> None:
+            sent = await limiter.acquire(-step)
+            went.append(name)
+            limiter.answered(sent)
+
+        tasks = [asyncio.create_task(worker("a", 1)), asyncio.create_task(worker("b", 0))]
+        await asyncio.sleep(0)
+        limiter.shallow_first(True)
+        tasks.append(asyncio.create_task(worker("c", 2)))
+        tasks.append(asyncio.create_task(worker("d", 0)))
+        await asyncio.sleep(0)
+        limiter.answered(first)
+        await asyncio.gather(*tasks)
+        return "".join(went)
+
+    assert asyncio.run(order()) == "bdac"

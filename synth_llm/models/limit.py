@@ -53,7 +53,7 @@ class Limiter:
         self._refused_at = self._paused_until = 0.0
         self._refusals = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._opened = False
+        self._opened = self._shallow_first = False
 
     async def acquire(self, priority: Priority, tokens: int = 0) -> Sent:
         """Wait for a turn. `tokens` is the most that the request can use, for a cap on tokens."""
@@ -61,7 +61,7 @@ class Limiter:
         if not self._waiting and not self._blocked(loop.time()):
             return self._go(loop.time(), tokens)
         self._count += 1
-        turn = _Turn(priority, self._count, tokens, loop.create_future())
+        turn = _Turn(-priority if self._shallow_first else priority, self._count, tokens, loop.create_future())
         heapq.heappush(self._waiting, turn)
         self._let_go()
         try:
@@ -120,6 +120,13 @@ class Limiter:
         """Nobody sends for so long, and a little more by chance, so that not all clients come back at once."""
         until = asyncio.get_running_loop().time() + seconds * random.uniform(1.0, 1.1)
         self._paused_until = max(self._paused_until, until)
+
+    def shallow_first(self, on: bool) -> None:
+        """Turn the order around, or back: when no new rows come, those with the longest way to go should go first."""
+        if on != self._shallow_first:
+            self._shallow_first = on
+            self._waiting = [turn._replace(priority=-turn.priority) for turn in self._waiting]
+            heapq.heapify(self._waiting)
 
     def open(self) -> None:
         """Let everybody go: the run asks nothing more, so that those who wait only have to hear of it."""
