@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synth_llm.errors import FatalError, InputError, Passing
-from synth_llm.keys import hidden, quiet_transport
+from synth_llm.keys import hidden, quiet_transport, read_key
 from synth_llm.models.openai import KEY, URL
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class EndpointEncoder:
         self.batch, self.dimensions = batch, dimensions
         self.tokens = 0
         """What the endpoint counted so far."""
-        self._key_env = key_env or (KEY if url == URL else None)
+        self._key_env = key_env or (KEY if self.url == URL else None)
         self._key = ""
         self._client: Any = None
 
@@ -117,9 +116,7 @@ class EndpointEncoder:
         import openai
 
         if self._key_env:
-            self._key = os.environ.get(self._key_env, "").strip()
-            if not self._key or not self._key.isascii() or not self._key.isprintable():
-                raise InputError(f"model {self.model}: the environment variable {self._key_env} holds no API key")
+            self._key = read_key(self.model, self._key_env)
         quiet_transport()
         # The client takes a key of the environment where it is given none: it belongs to another endpoint.
         return openai.OpenAI(base_url=self.url, api_key=self._key or "none", max_retries=RETRIES, timeout=SECONDS)

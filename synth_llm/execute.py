@@ -18,7 +18,7 @@ from synth_llm.candidates import Candidates
 from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.journal import Journal
 from synth_llm.manifest import State, facts
-from synth_llm.models import ENGINES, address, identity, limiter, together
+from synth_llm.models import ENGINES, address, identity, limiter, shared
 from synth_llm.models.budget import Budget, Limits, Spent
 from synth_llm.models.call import Asked, Caller, Endpoint
 from synth_llm.plan import Plan, PlannedStep, plan
@@ -230,8 +230,8 @@ class Run:
         where = address(entry, base)
         if where not in self.endpoints:
             models = self.recipe.models
-            shared = together({other: models[other] for other in models if address(models[other], base) == where})
-            endpoint = Endpoint(lambda: ENGINES[entry.engine](shared, base), limiter(shared), say=self.notices.append)
+            opened = shared({other: models[other] for other in models if address(models[other], base) == where})
+            endpoint = Endpoint(lambda: ENGINES[entry.engine](opened, base), limiter(opened), say=self.notices.append)
             self.budget.on_halt.append(endpoint.limiter.open)
             self.endpoints[where] = endpoint
         model, revision = identity(entry, base)

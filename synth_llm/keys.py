@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import AnyStr
+
+from synth_llm.errors import InputError
 
 LONG = 8
 """Characters from which a key is a secret: shorter ones are stand-ins for endpoints that want none."""
@@ -24,6 +27,18 @@ def hidden(said: AnyStr, key: str, name: str, least: int = LONG) -> AnyStr:
     if isinstance(said, bytes):
         return said.replace(key.encode(), f"${name}".encode())
     return said.replace(key, f"${name}")
+
+
+def read_key(model: str, name: str) -> str:
+    """The API key in the environment variable `name`. Raises InputError, which never shows it."""
+    key = os.environ.get(name)
+    if not key:
+        raise InputError(f"model {model}: the environment variable {name} holds no API key")
+    if not key.isascii() or not key.isprintable():
+        raise InputError(
+            f"model {model}: the API key in {name} holds a line end or another character that no key has; set it again"
+        )
+    return key
 
 
 def quiet_transport() -> None:

@@ -308,6 +308,18 @@ def test_an_endpoint_that_is_always_busy_stops_the_run_in_one_line_after_some_pa
     assert one.endpoint.limiter.used == 0
 
 
+def test_an_endpoint_that_was_left_alone_for_long_is_not_busy(caller):
+    """A step that waits for all rows asks nothing for minutes; one refusal after that is one refusal."""
+    one = caller(Engine(said("first"), Passing("HTTP 429", limited=True), said("second")))
+
+    async def main():
+        first = await one.ask(a_request(one, "0"), 0, "s")
+        await asyncio.sleep(3 * call.PATIENCE)
+        return [first.said.text, (await one.ask(a_request(one, "1"), 0, "s")).said.text]
+
+    assert virtually(main()) == ["first", "second"]
+
+
 def test_who_is_told_to_wait_for_minutes_waits(caller):
     busy = [Passing("HTTP 429: later", 300.0, limited=True)] * 4
     one = caller(Engine(*busy, said("at last")))

@@ -164,11 +164,11 @@ def test_the_key_is_sent_to_its_own_endpoint_only(mock: Mock, monkeypatch: pytes
     assert keys == ["Bearer none", "Bearer sk-other"]
 
 
-@pytest.mark.parametrize("key", [None, "", "sk-line\nend"])
-def test_a_missing_key_is_named(key: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("key", "message"), [(None, "no API key"), ("", "no API key"), ("sk-a\nb", "line end")])
+def test_a_missing_key_is_named(key: str | None, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if key is not None:
         monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(InputError, match=r"^model m: the environment variable OPENAI_API_KEY holds no API key$"):
+    with pytest.raises(InputError, match=f"^model m: .*OPENAI_API_KEY.* {message}"):
         EndpointEncoder("m").encode(["a"])
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.engines.harness import ROOT, Client, Failed, Job, last_line
+from benchmarks.engines.harness import ROOT, Client, Job, last_line
+from benchmarks.runner import Failed
 
 PEERS = ("curator", "data_designer", "distilabel")
 SCRIPTS = Path(__file__).parent / "peers"

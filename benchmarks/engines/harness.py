@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.engines.tree import Watch
+from benchmarks.runner import Failed
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 180.0
@@ -72,10 +73,6 @@ class Run(NamedTuple):
     @property
     def efficiency(self) -> float:
         return self.ideal / self.makespan
-
-
-class Failed(Exception):
-    """A client that did not do its job: why, in one line."""
 
 
 @contextmanager

@@ -95,7 +95,7 @@ SHARED = ("concurrency", "requests_per_minute", "tokens_per_minute", "timeout")
 """Settings of an endpoint: models that share it cannot differ in them."""
 
 
-def together(entries: Mapping[str, ModelEntry]) -> ModelEntry:
+def shared(entries: Mapping[str, ModelEntry]) -> ModelEntry:
     """The entry that opens an endpoint for several models. Raises InputError when they want it set up differently."""
     first = next(iter(entries.values()))
     given: dict[str, tuple[str, object]] = {}
@@ -138,7 +138,10 @@ def address(entry: ModelEntry, base: Path) -> tuple[object, ...]:
     if entry.engine == "local":
         return ("local", _weights(entry, base), entry.context, entry.threads)
     if entry.engine == "openai":
-        return ("openai", entry.url, entry.key_env, canonical(entry.headers))
+        from synth_llm.models.openai import KEY, URL
+
+        url = (entry.url or URL).rstrip("/")
+        return ("openai", url, entry.key_env or (KEY if url == URL else None), canonical(entry.headers))
     if entry.engine in {"transformers", "vllm"}:
         own = (entry.revision, entry.serve, canonical(entry.arguments), entry.device, entry.dtype, entry.translate)
         return (entry.engine, _folder(entry, base), *own)

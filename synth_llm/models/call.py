@@ -38,7 +38,9 @@ class Endpoint:
     answered: bool = False
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     last_answer: float = 0.0
-    """When an answer came last, or the first request was sent; seconds of the loop's clock."""
+    """When an answer came last; seconds of the loop's clock."""
+    busy_since: float | None = None
+    """When it first refused our requests for being too many, since it last answered: not how long it was left alone."""
     given_up: int = 0
     """Requests that ran out of retries since."""
     say: Callable[[str], None] = lambda line: None
@@ -188,12 +190,11 @@ class Caller:
         To be refused because others were sent too much is no failure of the request: it waits for its turn again, for
         as long as the endpoint answers anybody.
         """
-        endpoint, limiter, loop = self.endpoint, self.endpoint.limiter, asyncio.get_running_loop()
+        limiter, loop = self.endpoint.limiter, asyncio.get_running_loop()
         want, left, wait, began = self._most(request), self.retries, FIRST_WAIT, -1.0
         while True:
             sent = await limiter.acquire(priority, want.tokens)
             began = sent.at if began < 0 else began
-            endpoint.last_answer = endpoint.last_answer or sent.at
             try:
                 return await self._once(request, want, usage, sent)
             except Passing as error:
@@ -214,8 +215,11 @@ class Caller:
             wait *= LONGER
 
     def _patient(self, error: Passing, now: float) -> None:
-        """Raises Stopped when the endpoint has been busy for so long that it will not take more."""
-        endpoint, silent = self.endpoint, now - self.endpoint.last_answer
+        """Raises Stopped when the endpoint has refused everybody for so long that it will not take more."""
+        endpoint = self.endpoint
+        if endpoint.busy_since is None:
+            endpoint.busy_since = now
+        silent = now - endpoint.busy_since
         if max(silent, error.retry_after or 0.0) > LONG and not endpoint.said:
             endpoint.said = True
             endpoint.say(f"model {self.name}: the endpoint is busy; waiting ({error})")
@@ -275,7 +279,8 @@ class Caller:
 
     def _answered(self, sent: Sent, said: Completion, pause: float, usage: Usage) -> None:
         endpoint = self.endpoint
-        endpoint.last_answer, endpoint.given_up, endpoint.said = asyncio.get_running_loop().time(), 0, False
+        endpoint.last_answer = asyncio.get_running_loop().time()
+        endpoint.busy_since, endpoint.given_up, endpoint.said = None, 0, False
         usage.seconds += endpoint.last_answer - sent.at
         endpoint.limiter.answered(sent, said.prompt_tokens + said.completion_tokens, pause, unsaved=True)
 

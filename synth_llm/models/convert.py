@@ -39,7 +39,7 @@ def _convert(gguf: Path, folder: Path) -> None:
         import torch
         import transformers
     except ImportError:
-        raise MissingExtra(f"{gguf.name} as a folder", "train") from None
+        raise MissingExtra(f"{gguf.name} as a folder", "transformers") from None
     transformers.utils.logging.disable_progress_bar()
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:

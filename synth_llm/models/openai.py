@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, AnyStr
 
 from synth_llm.errors import FatalError, InputError, Passing
-from synth_llm.keys import LONG, SURE, hidden
+from synth_llm.keys import LONG, SURE, hidden, read_key
 from synth_llm.models.request import BAD_REQUEST, Answer, Request, completion, error_message
 from synth_llm.models.wire import Wire, error_of
 
@@ -54,7 +54,7 @@ class OpenAI:
         self.name, self.revision = model, revision
         self.url = url.rstrip("/")
         self._headers = {**(headers or {}), "Content-Type": "application/json"}
-        self._key_env, self._timeout = key_env or (KEY if url == URL else None), timeout
+        self._key_env, self._timeout = key_env or (KEY if self.url == URL else None), timeout
         self._session: aiohttp.ClientSession | None = None
         self._key = key
         self._wires: dict[str, Wire] = {}
@@ -88,7 +88,7 @@ class OpenAI:
             name = wire.refused(request, error)
             if name:
                 raise FatalError(
-                    f"{self.url}: {self.name} does not take the parameter '{name}' "
+                    f"{self.url}: {request.model} does not take the parameter '{name}' "
                     f"({error_message(answer.body.decode('utf-8', 'replace'))}); take it out of the recipe's model"
                 )
             return answer
@@ -133,7 +133,7 @@ class OpenAI:
 
         headers = dict(self._headers)
         if self._key_env:
-            self._key = _key(self.name, self._key_env)
+            self._key = read_key(self.name, self._key_env)
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         return aiohttp.ClientSession(
@@ -142,18 +142,6 @@ class OpenAI:
             connector=aiohttp.TCPConnector(limit=0, ssl=_certificates()),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
         )
-
-
-def _key(model: str, name: str) -> str:
-    """The API key. Raises InputError, which never shows it."""
-    key = os.environ.get(name)
-    if not key:
-        raise InputError(f"model {model}: the environment variable {name} holds no API key")
-    if not key.isascii() or not key.isprintable():
-        raise InputError(
-            f"model {model}: the API key in {name} holds a line end or another character that no key has; set it again"
-        )
-    return key
 
 
 def _proxy(url: str) -> str | None:

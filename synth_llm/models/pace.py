@@ -66,9 +66,7 @@ class FoundRate:
         self._refused += 1
         self._evidence += REFUSED - TAKEN  # instead of what it added when it was sent
         taken = self._sent - self._refused
-        if (
-            self._evidence > SURE and taken > 0 and now > self._since
-        ):  # of an endpoint that takes none, pauses take care
+        if self._evidence > SURE and taken > 0 and now > self._since:  # where none is taken, pauses take care of it
             took = taken / (now - self._since)
             if self._clean or not self._before:
                 self._before = took if self.pace is None else self.pace.rate

@@ -24,7 +24,7 @@ FIRST_GAP, LONGEST_GAP = 2, 64
 """Round trips between two trials of more: doubled after each that did not pay."""
 SURE = 3
 """Refusals, and more than answers, from a number in flight on, until the endpoint is believed to allow less."""
-PATIENCE = 20.0
+APART = 20.0
 """How many times as long as a trial that failed made everybody wait, until the next."""
 _GROWING, _HELD, _REFUSED = "growing", "held", "refused"
 """How the size stands: it grows; throughput no longer grew with it; the endpoint refused more."""
@@ -112,7 +112,7 @@ class Window:
                 self._gap = min(2 * self._gap, LONGEST_GAP)
             self._phase, self._step, self._rest = _REFUSED, 1, self._gap
             self._next_round = self._decided = turn
-            self._not_before = sent.at + PATIENCE * pause
+            self._not_before = sent.at + APART * pause
         return explained
 
     def _allowed(self) -> int:
