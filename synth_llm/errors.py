@@ -59,11 +59,23 @@ class Stopped(SynthError):
 
 
 class Reject(SynthError):
-    """This row is rejected, for `reason` (a short stable word), with `detail` for people and the raw answer if any."""
+    """This row is rejected, for `reason` (a short stable word), with `detail` for people and the raw answer if any.
 
-    def __init__(self, reason: str, detail: str = "", *, raw: str | None = None, value: float | None = None) -> None:
+    `value` is what a threshold was held against; `other` is the id of the row that this one repeats, or says where an
+    item of other data stands (`examples 3`).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        raw: str | None = None,
+        value: float | None = None,
+        other: str | None = None,
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail, self.raw, self.value = reason, detail, raw, value
+        self.reason, self.detail, self.raw, self.value, self.other = reason, detail, raw, value, other
         self.lineage: list[dict[str, str]] | None = None
         """The row's lineage with the call that led here, when a call did."""
 

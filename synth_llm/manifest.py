@@ -68,7 +68,7 @@ def facts(plan: Plan, state: State, journal: Journal, folder: Path, why: str) ->
             "unfinished": sum(tally.unfinished for tally in state.tallies),
         },
         "rejected_by_reason": dict(sorted(rejected.items())),
-        "funnel": [{**asdict(tally), "rejected": dict(sorted(tally.rejected.items()))} for tally in state.tallies],
+        "funnel": [tally.as_dict() for tally in state.tallies],
         "models": models,
         "spent": {"this run": _spent(state), "all runs": journal.spent()._asdict()},
         "usage": _usage(state, journal),

@@ -52,9 +52,9 @@ def write_kept(path: Path, texts: Callable[[], Iterable[str]], columns: Sequence
 
 
 def write_rejected(path: Path, rows: Iterable[RejectedRow]) -> None:
-    """Write rejected rows: step, reason, detail, value, raw, the row as JSON text, and its ids."""
+    """Write rejected rows: step, reason, detail, value, other, raw, the row as JSON text, and its ids."""
     types: dict[str, Kind] = dict.fromkeys(("step", "reason", "detail"), "string")
-    types |= {"value": "float", "raw": "string", "row": "string"}
+    types |= {"value": "float", "other": "string", "raw": "string", "row": "string"}
 
     def lines() -> Iterator[str]:
         for item in rows:

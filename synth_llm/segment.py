@@ -6,11 +6,12 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from synth_llm.errors import FatalError, Reject, Stopped
 from synth_llm.row import ID, Row
+from synth_llm.scores import Notes
 from synth_llm.spool import Ordinal, ordinal
 from synth_llm.steps.context import Context
 from synth_llm.steps.step import Rejected, Step
@@ -30,6 +31,12 @@ class Tally:
     left: int = 0
     unfinished: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    notes: Notes = field(default_factory=Notes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest."""
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("rejected", "notes")}
+        return {**own, "rejected": dict(sorted(self.rejected.items())), **self.notes.as_dict()}
 
 
 @dataclass

@@ -24,7 +24,8 @@ CREATE TABLE source (n INTEGER PRIMARY KEY, cell TEXT, data TEXT);
 CREATE INDEX cells ON source (cell, n);
 CREATE TABLE rows (stage INTEGER, ordinal BLOB, accepted INTEGER, data TEXT, PRIMARY KEY (stage, ordinal))
 WITHOUT ROWID;
-CREATE TABLE rejected (ordinal BLOB PRIMARY KEY, step TEXT, reason TEXT, detail TEXT, value REAL, raw TEXT, data TEXT)
+CREATE TABLE rejected (ordinal BLOB PRIMARY KEY, step TEXT, reason TEXT, detail TEXT, value REAL, other TEXT,
+  raw TEXT, data TEXT)
 WITHOUT ROWID;
 """
 
@@ -36,6 +37,7 @@ class RejectedRow(NamedTuple):
     reason: str
     detail: str
     value: float | None
+    other: str | None
     raw: str | None
     row: Row
 
@@ -75,8 +77,8 @@ class Spool:
         """Store a rejected row."""
         if reject.lineage is not None:
             row = {**row, LINEAGE: reject.lineage}
-        line = (ordinal, step, reject.reason, reject.detail, reject.value, reject.raw, dumps(row))
-        self._db.execute("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(map(_clean, line)))
+        line = (ordinal, step, reject.reason, reject.detail, reject.value, reject.other, reject.raw, dumps(row))
+        self._db.execute("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(map(_clean, line)))
 
     def rows(self, stage: int, since: Ordinal = b"", *, accepted: bool = False) -> Iterator[tuple[Ordinal, Row]]:
         """A stage's rows from ordinal `since` on, in candidate order."""
@@ -97,8 +99,8 @@ class Spool:
         after = b""
         query = "SELECT * FROM rejected WHERE ordinal > ? ORDER BY ordinal LIMIT ?"
         while batch := self._db.execute(query, (after, BATCH)).fetchall():
-            for ordinal, step, reason, detail, value, raw, data in batch:
-                yield ordinal, RejectedRow(step, reason, detail, value, raw, json.loads(data))
+            for ordinal, *verdict, data in batch:
+                yield ordinal, RejectedRow(*verdict, json.loads(data))
             after = batch[-1][0]
 
     def accept(self, stage: int, ordinals: Iterable[Ordinal], barriers: Iterable[int]) -> None:

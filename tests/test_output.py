@@ -151,8 +151,8 @@ def test_many_rows_are_written_in_groups_and_equal_rows_give_equal_bytes(tmp_pat
 def test_rejected_rows_come_back_with_why(tmp_path):
     row = {"text": "é\n", "n": [1, {"x": None}], **OURS}
     lines = [
-        RejectedRow("filter", "length", "too short", 2.0, None, row),
-        RejectedRow("g", "cut", "", None, "raw", row),
+        RejectedRow("filter", "length", "too short", 2.0, None, None, row),
+        RejectedRow("g", "cut", "", None, None, "raw", row),
     ]
     write_rejected(tmp_path / REJECTED, lines)
     first, second = pq.read_table(tmp_path / REJECTED).to_pylist()
@@ -186,7 +186,7 @@ def test_rows_that_fail_in_the_middle_leave_the_former_file(tmp_path):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        write_rejected(tmp_path / KEPT, (RejectedRow("s", "r", "", None, None, row) for row in failing()))
+        write_rejected(tmp_path / KEPT, (RejectedRow("s", "r", "", None, None, None, row) for row in failing()))
     assert pq.read_table(tmp_path / KEPT).to_pylist()[0]["text"] == "before"
     assert [file.name for file in tmp_path.iterdir()] == [KEPT]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.engines.tree import Watch
+from benchmarks.peers import last_line
 from benchmarks.runner import Failed
 
 ROOT = Path(__file__).parents[2]
@@ -157,11 +158,6 @@ def _wait(process: subprocess.Popen[bytes], limit: float) -> bool:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def last_line(output: str) -> str:
-    """The last line that is not empty, as far as it fits."""
-    return ([line.strip() for line in output.splitlines() if line.strip()] or ["no output"])[-1][:120]
 
 
 class Load:

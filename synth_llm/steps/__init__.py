@@ -13,7 +13,7 @@ from synth_llm.steps.judge import Judge
 from synth_llm.steps.label_check import LabelCheck
 from synth_llm.steps.map import Map
 from synth_llm.steps.sample import Sample
-from synth_llm.steps.step import DatasetStep, Rejected, RowStep, Step
+from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
 
 __all__ = [
     "Chunk",
@@ -26,6 +26,7 @@ __all__ = [
     "Map",
     "Rejected",
     "RowStep",
+    "Rows",
     "Sample",
     "Step",
     "step_types",

@@ -16,7 +16,8 @@ from synth_llm.models.call import Asked, Caller
 from synth_llm.models.request import Message, Schema
 from synth_llm.parse import parse
 from synth_llm.prompt import Prompt, load_prompt
-from synth_llm.row import LINEAGE, Row, canonical, public
+from synth_llm.row import ID, LINEAGE, Row, canonical, public
+from synth_llm.scores import Notes, Scores
 from synth_llm.source import columns, read_examples, read_rows
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ T = TypeVar("T")
 SHOWN = 4000
 """Characters of an answer that are shown to the model for repair."""
 CORRECT = "Answer again, in the form that was asked for, and with nothing else."
+
+CACHE = ".cache"
+"""The run folder's folder for what can be computed again."""
 
 EXAMPLES, ACCEPTED = "examples", "accepted"
 """The pools of rows that a step can look at: the recipe's seed examples, and what earlier rounds accepted."""
@@ -102,6 +106,10 @@ class Context:
     """The rows that earlier rounds accepted, in candidate order: for a row step as they left the run, for a dataset
     step as they left that step."""
 
+    notes: Notes = field(default_factory=Notes)
+    """What the step says of its rows beside its verdicts."""
+    folder: Path | None = None
+    """The run folder, when there is one."""
     _cache: dict[str, Any] = field(default_factory=dict)
 
     def cached(self, name: str, make: Callable[[], T]) -> T:
@@ -110,6 +118,26 @@ class Context:
             self._cache[name] = make()
         value: T = self._cache[name]
         return value
+
+    def note(self, name: str, row: Row, value: float | None, keep: bool) -> None:
+        """Note what a threshold was held against, for a row that was kept or rejected: a histogram in the manifest."""
+        if value is not None:
+            scores = self.notes.scores.get(name)
+            if scores is None:
+                scores = self.notes.scores[name] = Scores()
+            scores.add(row[ID], value, keep)
+
+    def report(self, name: str, value: Any) -> None:
+        """Say something of the whole step in the manifest: a JSON value."""
+        self.notes.report[name] = value
+
+    def cache_file(self, name: str) -> Path | None:
+        """A file of the run folder for what can be computed again; None when there is no run folder."""
+        if self.folder is None:
+            return None
+        place = self.folder / CACHE
+        place.mkdir(exist_ok=True)
+        return place / name
 
     def new_round(self) -> None:
         """Forget what was cached."""

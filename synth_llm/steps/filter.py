@@ -57,6 +57,7 @@ class Filter(Step):
                     raise TypeError(f"returned {verdict!r:.80}, not a Verdict")
             except Exception as error:  # a filter's code is the user's: its failure on a row is recorded as that row's
                 raise Reject("filter error", f"{name}: {type(error).__name__}: {error}") from error
+            ctx.note(name if column == "text" else f"{name} {column}", row, verdict.value, verdict.keep)
             if not verdict.keep:
                 raise Reject(name, f"{column}: {verdict.reason}", value=verdict.value)
         if self.if_ is not None and (value := Expression.of(self.if_)(row)) is not True:

@@ -32,6 +32,8 @@ class Step(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
     type: ClassVar[str]
+    final: ClassVar[bool] = False
+    """Of a dataset step: with a target, it runs once, after the last round, on what was accepted."""
 
     name: str | None = None
     """What the funnel and the rejected rows call this step; by default its type and prompt."""
@@ -72,6 +74,13 @@ class RowStep(Protocol):
         ...
 
 
+class Rows(Protocol):
+    """The rows that enter a dataset step, in candidate order: on disk, and gone through as often as it likes."""
+
+    def __iter__(self) -> Iterator[Row]: ...
+    def __len__(self) -> int: ...
+
+
 class DatasetStep(Protocol):
     """Sees all rows of a round, in candidate order, and is a barrier."""
 
@@ -79,8 +88,8 @@ class DatasetStep(Protocol):
         """As for a row step."""
         ...
 
-    def split(self, rows: Iterable[Row], ctx: Context) -> Iterator[Row | Rejected]:
-        """Each row again, kept or rejected, in the same order. Runs in a thread; `rows` can be gone through once."""
+    def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected | list[Row]]:
+        """Each row again, in the same order: kept, rejected, or replaced by its children. Runs in a thread."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""The bars of curation: dedup, decontamination, filters, judges, labels, distribution, privacy."""
