@@ -33,6 +33,7 @@ LAYERS = (
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
     ("files", "gives", "parse", "needs", "roles"),
     ("template", "prompt", "expression", "source", "journal"),
+    ("against",),
     ("models", "embed"),
     ("steps",),
     ("recipe", "candidates", "rounds"),
