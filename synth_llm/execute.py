@@ -24,7 +24,7 @@ from synth_llm.models.call import Asked, Caller, Endpoint
 from synth_llm.plan import Plan, PlannedStep, plan
 from synth_llm.recipe import Recipe, RecipeFile, load_recipe
 from synth_llm.rounds import Rounds
-from synth_llm.row import ID, Row
+from synth_llm.row import ID, PARENT, Row
 from synth_llm.segment import Segment, Stage, Tally
 from synth_llm.spool import Ordinal, RejectedRow, Spool, ordinal
 from synth_llm.steps.context import Context
@@ -214,10 +214,11 @@ class Run:
         self.inflight: dict[str, asyncio.Future[Asked]] = {}
         callers = {name: self._caller(name) for name in self.recipe.models}
         tallies = [Tally(step.title) for step in ready.steps]
+        self.met, target = Tally("target"), None
         if self.recipe.target:
-            tallies.append(Tally("target"))
-        target = self.recipe.target.rows if self.recipe.target else None
-        self.state = State(tallies, callers, self.budget, target, ready.prices, notices=self.notices)
+            tallies.insert(ready.closing, self.met)
+            target = self.recipe.target.rows
+        self.state = State(tallies, callers, self.budget, target, self.met, ready.prices, notices=self.notices)
         self.journal.account = self.state.account
         self.round_start: Ordinal = b""
         self.cut_short = ""
@@ -254,9 +255,11 @@ class Run:
         )
 
     def _blocks(self, retry: frozenset[str]) -> list[list[Stage]]:
-        """The steps, cut: each block is row steps, or one dataset step."""
+        """The steps, cut: each block is row steps, or one dataset step. Rounds end before `self.closing`."""
         blocks: list[list[Stage]] = [[]]
-        for number, (step, tally) in enumerate(zip(self.plan.steps, self.state.tallies, strict=False)):
+        self.closing = -1
+        tallies = [tally for tally in self.state.tallies if tally is not self.met]
+        for number, (step, tally) in enumerate(zip(self.plan.steps, tallies, strict=True)):
             context = Context(
                 step.title,
                 number,
@@ -264,8 +267,12 @@ class Run:
                 self.state.callers,
                 retry,
                 self._accepted_view(step, len(blocks)),
+                tally.notes,
+                self.folder,
             )
             stage = Stage(step.step, context, tally)
+            if number == self.plan.closing:
+                self.closing = len(blocks)
             if step.is_barrier:
                 blocks += [[stage], []]
             else:
@@ -280,7 +287,12 @@ class Run:
 
     @property
     def last(self) -> int:
-        """The stage of rows that left the last block. Rows that leave block i are at stage i."""
+        """The stage of rows that left a round's last block. Rows that leave block i are at stage i."""
+        return self.closing - 1 if self.closing > 0 else self.end
+
+    @property
+    def end(self) -> int:
+        """The stage of rows that left the last block of all."""
         return len(self.blocks) - 1
 
     # Running
@@ -295,8 +307,10 @@ class Run:
         try:
             with watch(self.state) if watch else ExitStack():
                 why = await self._all_rounds()
-                if self.state.target is None:
-                    self.spool.accept_all(self.last)
+                if self.closing > 0:
+                    await self._close()
+                if self.state.target is None or self.closing > 0:
+                    self.spool.accept_all(self.end)
                 return why
         finally:
             stop()
@@ -362,20 +376,31 @@ class Run:
             for stage in block:
                 stage.context.new_round()
         rows: Iterator[tuple[Ordinal, Row]] = self._take(queues, sizes, taken)
-        for number, block in enumerate(self.blocks):
-            if block and hasattr(block[0].step, "split"):
-                await asyncio.to_thread(self._barrier, number, block[0])
-            else:
-                segment = Segment(
-                    block,
-                    self._workers,
-                    lambda at, row, number=number: self._leave(number, at, row),  # type: ignore[misc]
-                    self.spool.reject,
-                    self.budget.halt,
-                    self._drained,
-                )
-                await segment.run(rows if number == 0 else self.spool.rows(number - 1, self.round_start))
+        for number in range(self.last + 1):
+            await self._block(number, rows if number == 0 else self.spool.rows(number - 1, self.round_start))
         return taken
+
+    async def _close(self) -> None:
+        """What was accepted goes through the steps that run once, after the last round."""
+        self.round_start, self.state.accepted = b"", 0
+        for number in range(self.closing, self.end + 1):
+            await self._block(number, self.spool.rows(number - 1))
+
+    async def _block(self, number: int, rows: Iterator[tuple[Ordinal, Row]]) -> None:
+        """Carry the round's rows through a block."""
+        block = self.blocks[number]
+        if block and hasattr(block[0].step, "split"):
+            await asyncio.to_thread(self._barrier, number, block[0])
+            return
+        segment = Segment(
+            block,
+            self._workers,
+            lambda at, row: self._leave(number, at, row),
+            self.spool.reject,
+            self.budget.halt,
+            self._drained,
+        )
+        await segment.run(rows)
 
     def _take(
         self, queues: dict[str, Iterator[Any]], sizes: dict[str, int], taken: Counter[str]
@@ -400,39 +425,38 @@ class Run:
 
     def _leave(self, number: int, at: Ordinal, row: Row) -> None:
         self.spool.put(number, at, row)
-        if number == self.last and self.state.target is None:
+        if number == self.end and (self.state.target is None or self.closing > 0):
             self.state.accepted += 1
 
     def _barrier(self, number: int, stage: Stage) -> None:
         """Let a dataset step split the round's rows; every row must come out once."""
-        tally, places = stage.tally, []
-
-        def rows() -> Iterator[Row]:
-            for at, row in self.spool.rows(number - 1, self.round_start):
-                tally.entered += 1
-                places.append((at, row[ID]))
-                yield row
-
-        done = 0
-        for item in stage.step.split(rows(), stage.context):  # type: ignore[attr-defined]
+        tally, rows = stage.tally, self.spool.entering(number - 1, self.round_start)
+        tally.entered += len(rows)
+        places, done = self.spool.rows(number - 1, self.round_start), 0
+        for item in stage.step.split(rows, stage.context):  # type: ignore[attr-defined]
+            at, entered = next(places, (b"", {}))
             row = item.row if isinstance(item, Rejected) else item
-            if done >= len(places) or places[done][1] != row[ID]:
+            made = row if isinstance(row, list) else [row]
+            if not entered or entered[ID] != made[0].get(PARENT if isinstance(row, list) else ID):
                 raise FatalError(f"step {tally.step}: rows came out in another order than they went in; a step's bug")
-            at = places[done][0]
             done += 1
             if isinstance(item, Rejected):
                 tally.rejected[item.reject.reason] += 1
-                self.spool.reject(at, tally.step, item.reject, row)
-            else:
-                tally.left += 1
-                self._leave(number, at, row)
-        if done != len(places):
-            raise FatalError(f"step {tally.step}: {len(places) - done} rows did not come out; a step's bug")
+                self.spool.reject(at, tally.step, item.reject, item.row)
+                continue
+            if isinstance(row, list):
+                tally.replaced += 1
+                tally.made += len(made)
+            tally.left += len(made)
+            for child, one in enumerate(made):
+                self._leave(number, at + ordinal(child) if isinstance(row, list) else at, one)
+        if done != len(rows):
+            raise FatalError(f"step {tally.step}: {len(rows) - done} rows did not come out; a step's bug")
         self.spool.remove(number - 1, self.round_start)
 
     def _accept(self, rounds: Rounds) -> Counter[str]:
         """Accept the round's rows up to the target, in candidate order; returns how many by cell."""
-        tally = self.state.tallies[-1]
+        tally = self.met
         accepted, ordinals, surplus = Counter[str](), [], []
         for at, row in self.spool.rows(self.last, self.round_start):
             tally.entered += 1
@@ -472,14 +496,14 @@ class Run:
 
     def kept(self) -> Iterator[Row]:
         """Accepted rows, in candidate order."""
-        return (row for _, row in self.spool.rows(self.last, accepted=True))
+        return (row for _, row in self.spool.rows(self.end, accepted=True))
 
     def _kept_texts(self) -> Iterator[str]:
-        return (text for _, text in self.spool.texts(self.last, accepted=True))
+        return (text for _, text in self.spool.texts(self.end, accepted=True))
 
     def outcomes(self) -> Iterator[tuple[Row, RejectedRow | None]]:
         """Accepted and rejected rows together, in candidate order."""
-        accepted = ((at, row, None) for at, row in self.spool.rows(self.last, accepted=True))
+        accepted = ((at, row, None) for at, row in self.spool.rows(self.end, accepted=True))
         rejected = ((at, item.row, item) for at, item in self.spool.rejected())
         for _, row, item in heapq.merge(accepted, rejected, key=lambda outcome: outcome[0]):
             yield row, item

@@ -30,6 +30,8 @@ class State:
     callers: dict[str, Caller]
     budget: Budget
     target: int | None
+    met: Tally | None = None
+    """The one of the target, when there is one."""
     prices: Mapping[str, Priced] = field(default_factory=dict)
     """By the names of the models; one that is missing has an unknown price."""
     candidates: int = 0

@@ -58,6 +58,12 @@ class Plan:
         return {step.title: step.rows * step.step.calls for step in self.steps if step.step.calls}
 
     @property
+    def closing(self) -> int:
+        """How many steps come before those that run once, after the last round of a run with a target."""
+        final = [number for number, planned in enumerate(self.steps) if planned.step.final]
+        return final[0] if final and self.recipe.target else len(self.steps)
+
+    @property
     def columns(self) -> list[str]:
         """The columns of kept rows, sorted."""
         return sorted(self.steps[-1].columns)

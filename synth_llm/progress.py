@@ -62,7 +62,8 @@ def view(state: State) -> View:
     used = usages(state)
     want: int | None
     if state.target is not None:
-        waiting = tallies[-2].left - tallies[-1].entered
+        at = next(at for at, tally in enumerate(tallies) if tally is state.met)
+        waiting = tallies[at - 1].left - tallies[at].entered
         done, want, what = min(state.target, state.accepted + max(0, waiting)), state.target, "accepted"
         share = done / want
     else:

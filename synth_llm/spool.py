@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,6 +95,17 @@ class Spool:
             yield from batch
             since = batch[-1][0] + b"\0"
 
+    def entering(self, stage: int, since: Ordinal = b"", *, accepted: bool = False) -> Entering:
+        """A stage's rows as a dataset step takes them."""
+        return Entering(self, stage, since, accepted)
+
+    def count(self, stage: int, since: Ordinal = b"", *, accepted: bool = False) -> int:
+        """How many rows `rows` gives."""
+        self._flush()
+        query = "SELECT count(*) FROM rows WHERE stage = ? AND ordinal >= ? AND accepted >= ?"
+        number: int = self._db.execute(query, (stage, since, int(accepted))).fetchone()[0]
+        return number
+
     def rejected(self) -> Iterator[tuple[Ordinal, RejectedRow]]:
         """All rejected rows, in candidate order."""
         after = b""
@@ -136,6 +148,22 @@ class Spool:
         if self._rows:
             self._db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", self._rows)
             self._rows.clear()
+
+
+@dataclass(frozen=True)
+class Entering:
+    """Rows on disk, gone through as often as a dataset step likes."""
+
+    spool: Spool
+    stage: int
+    since: Ordinal
+    accepted: bool
+
+    def __iter__(self) -> Iterator[Row]:
+        return (row for _, row in self.spool.rows(self.stage, self.since, accepted=self.accepted))
+
+    def __len__(self) -> int:
+        return self.spool.count(self.stage, self.since, accepted=self.accepted)
 
 
 def ordinal(*path: int) -> Ordinal:

@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import filelock
 import pytest
@@ -35,9 +37,12 @@ from synth_llm import (
     Target,
     run,
 )
-from synth_llm.errors import Passing
+from synth_llm.errors import Passing, Reject
 from synth_llm.execute import preview
 from synth_llm.models.request import body_of
+from synth_llm.row import Row, child_of
+from synth_llm.steps.context import Context, Resources
+from synth_llm.steps.step import Columns, Rejected, Rows, Step
 from tests.project import Model, good, three_steps, topics, write_prompts
 
 
@@ -539,3 +544,45 @@ def test_the_manifest_says_what_ran():
     assert set(manifest["filters"]) == {"length"}
     assert manifest["recipe"]["steps"][0] == {"generate": {"prompt": "write", "model": "writer"}}
     assert manifest["versions"]["synth-llm"]
+
+
+class Tops(Step):
+    """Keeps the longest half, and gives each a copy."""
+
+    type: ClassVar[str] = "tops"
+    final: ClassVar[bool] = True
+
+    def columns(self, have: Columns, use: Resources) -> Columns:
+        return have
+
+    def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected | list[Row]]:
+        middle = sorted(len(row["text"]) for row in rows)[len(rows) // 2]
+        assert not list(ctx.accepted())
+        ctx.report("middle", middle)
+        for row in rows:
+            keep = len(row["text"]) >= middle
+            ctx.note("length", row, len(row["text"]), keep)
+            copies: list[Row] = [child_of(row, (n,), {}) for n in range(2)]
+            yield copies if keep else Rejected(row, Reject("short", value=len(row["text"])))
+
+
+def test_a_final_step_runs_once_after_the_last_round_and_may_make_rows():
+    model = Model()
+    recipe = three_steps(model, target=Target(rows=12, round=4))
+    recipe = recipe.model_copy(update={"steps": [*recipe.steps, Tops(), Map(set={"n": "1"})]})
+    result = run(recipe)
+    adds_up(result)
+    assert result.complete
+    funnel = {entry["step"]: entry for entry in result.manifest["funnel"]}
+    assert list(funnel)[-3:] == ["target", "tops", "map"]
+    assert (funnel["target"]["left"], funnel["tops"]["entered"]) == (12, 12)
+    kept = funnel["tops"]["replaced"]
+    assert 6 <= kept < 12
+    assert funnel["tops"]["rejected"] == {"short": 12 - kept}
+    assert result.stats["kept"] == len(result.kept) == 2 * kept == funnel["map"]["left"]
+    histogram = funnel["tops"]["scores"]["length"]
+    assert (sum(histogram["kept"]), sum(histogram["rejected"])) == (kept, 12 - kept)
+    assert funnel["tops"]["report"]["middle"] > 0
+    asked = len(model.asked)
+    assert outputs(run(recipe).path) == outputs(result.path)
+    assert len(model.asked) == asked

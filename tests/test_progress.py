@@ -40,7 +40,7 @@ def a_state(target: int | None = 60, price: Price | None = PRICE) -> State:
     usage = Usage(45, 5, prompt_tokens=900, completion_tokens=100, dollars=0.0123 if price else 0, reported={"m": 45})
     callers = {"writer": Caller({"generate write": usage})}
     prices = {"writer": Priced(price, "the recipe")}
-    state = State(tallies, callers, Budget(Limits(), Spent()), target, prices)  # type: ignore[arg-type]
+    state = State(tallies, callers, Budget(Limits(), Spent()), target, tallies[-1], prices)  # type: ignore[arg-type]
     state.candidates, state.accepted, state.round, state.taken_up, state.round_size = 50, 20, 2, 30, 40
     return state
 
