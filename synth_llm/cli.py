@@ -18,6 +18,7 @@ from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.mock.command import mock
 
 if TYPE_CHECKING:
+    from synth_llm.execute import Result
     from synth_llm.models.budget import Limits
 
 DONE, FAILED, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -199,7 +200,7 @@ def run(
 
     Example: synth-llm run reviews --model writer=openai:gpt-5-mini --limit dollars=2
     """
-    from synth_llm import execute, run_folder, screen, summary
+    from synth_llm import execute
     from synth_llm.progress import Live
 
     path, sets, models = _recipe(recipe), set_ or (), model or ()
@@ -216,12 +217,49 @@ def run(
         models=models,
         watch=Live,
     )
-    typer.echo(screen.funnel(result.manifest))
-    for row in run_folder.sample(result.path, 5):
-        typer.echo(screen.brief(row))
-    typer.echo(summary.ending(result.path, result.manifest))
-    if not result.complete:
-        raise typer.Exit(INCOMPLETE)
+    _finished(result)
+
+
+@app.command()
+def curate(
+    data: Annotated[
+        str,
+        typer.Argument(help="A .jsonl, .json, .csv or .parquet file, a run folder, a dataset's folder or Hub name."),
+    ],
+    with_: Annotated[
+        str, typer.Option("--with", metavar="RECIPE", help="The recipe whose steps curate; its source is not read.")
+    ] = "curate_instructions",
+    rename: Annotated[
+        list[str] | None,
+        typer.Option("--rename", metavar="THEIRS=OURS", help="A column by the name that the recipe's steps use."),
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="The split of a dataset; train by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="The run folder; runs/<data>-<recipe> by default.")
+    ] = None,
+    set_: Sets = None,
+    model: Models = None,
+    journal: Journals = None,
+) -> None:
+    """Curate rows that are there already: a recipe's steps on another source. The data itself stays as it is.
+
+    Example: synth-llm curate data.jsonl --with curate_instructions --rename prompt=instruction
+    """
+    from synth_llm import execute
+    from synth_llm.curate import source_of
+    from synth_llm.progress import Live
+
+    path = _recipe(with_)
+    name, source = source_of(data, path, dict(_pair("--rename", one) for one in rename or ()), split)
+    result = execute.run(
+        path,
+        out=out or Path("runs") / f"{name}-{path.stem}",
+        journals=journal or (),
+        sets=[f"source={source}", *(set_ or ())],
+        models=model or (),
+        watch=Live,
+    )
+    _finished(result)
 
 
 @app.command()
@@ -348,6 +386,26 @@ def _recipe(name: str) -> Path:
     from synth_llm.library import Library
 
     return Library().find("recipes", name)
+
+
+def _finished(result: Result) -> None:
+    """Print what a run came to; exit when it is incomplete."""
+    from synth_llm import run_folder, screen, summary
+
+    typer.echo(screen.funnel(result.manifest))
+    for row in run_folder.sample(result.path, 5):
+        typer.echo(screen.brief(row))
+    typer.echo(summary.ending(result.path, result.manifest))
+    if not result.complete:
+        raise typer.Exit(INCOMPLETE)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    """`name=value` of a command line."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise InputError(f"{option} {text}: write it as name=value")
+    return name, value
 
 
 def _limits(path: Path, sets: Sequence[str], models: Sequence[str], given: Sequence[str]) -> Limits:

@@ -56,6 +56,8 @@ class Source(BaseModel):
     """So many rows without columns, or `true` for as many as the target needs (one in each pass)."""
     id: str | None = None
     """The column that identifies a row. Without it a row is identified by its whole content."""
+    rename: dict[str, str] = {}
+    """Columns by other names than the source has, old name: new name; `id` is a new name."""
     repeat: bool = False
     """Go through the rows again and again until the target is reached (a grid and empty rows always do)."""
     examples: str | Annotated[list[InlineRow], Field(min_length=1)] | None = None
@@ -149,7 +151,23 @@ def columns(source: Source, base: Path) -> list[str]:
 
 
 def _placed(source: Source, base: Path) -> Iterator[Placed]:
-    """The rows with their places."""
+    """The rows with their places, columns renamed."""
+    if not source.rename:
+        return _read(source, base)
+    return ((place, _renamed(row, source.rename, place)) for place, row in _read(source, base))
+
+
+def _renamed(row: Row, names: dict[str, str], place: Place) -> Row:
+    for old, new in names.items():
+        if old not in row:
+            raise place.error(f"rename: has no column '{old}'{nearest(old, row)}")
+        if new in row and new not in names:
+            raise place.error(f"rename: '{old}' would overwrite the column '{new}'; rename that one too")
+    return {names.get(name, name): value for name, value in row.items()}
+
+
+def _read(source: Source, base: Path) -> Iterator[Placed]:
+    """The rows with their places, as they stand there."""
     if source.rows is not None:
         return ((Place(number=number), dict(row)) for number, row in enumerate(source.rows, 1))
     if source.grid is not None:
