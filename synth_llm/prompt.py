@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Template
 
 from synth_llm.errors import InputError, Reject, nearest
+from synth_llm.fence import fence_key, key
 from synth_llm.gives import Gives
 from synth_llm.library import Library
 from synth_llm.models.request import Message
@@ -40,23 +41,26 @@ class Prompt:
     _template: Template = field(repr=False)
     _one_message: bool = field(repr=False)
 
-    def render(self, variables: Mapping[str, Any]) -> list[Message]:
-        """The messages for these variables; text in them is data, whatever it holds.
+    def render(self, variables: Mapping[str, Any], seed: int = 0) -> list[Message]:
+        """The messages for these variables; text in them is data, whatever it holds. The fences are those of `seed`.
 
         Raises Reject as `template` when a value is missing or null, when the template fails on these values, or when
         the messages are none that a model can be sent.
         """
         into = Messages()
-        left, said = budget.set(Budget()), messages.set(into)
+        left, said, fences = budget.set(Budget()), messages.set(into), key.set(fence_key(seed))
+        own = self._template.environment.globals
         try:
             # The globals are put in here: Jinja's own way, through a ChainMap, costs as much as the rendering.
-            context = self._template.new_context({**self._template.environment.globals, **variables}, shared=True)
+            # `fence` comes last: no column of that name can take its place.
+            context = self._template.new_context({**own, **variables, "fence": own["fence"]}, shared=True)
             rest = "".join(self._template.root_render_func(context)).strip()
         except Exception as error:  # whatever a template does with a row's values is that row's failure
             raise Reject("template", _where(error)) from error
         finally:
             budget.reset(left)
             messages.reset(said)
+            key.reset(fences)
         if self._one_message and not into.said:
             into.said.append({"role": "user", "content": rest})
         elif rest:

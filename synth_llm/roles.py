@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from jinja2 import BaseLoader, Environment, nodes
 from jinja2.compiler import Frame
@@ -17,8 +18,9 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
 
+from synth_llm.fence import fenced
 from synth_llm.models.request import Message
-from synth_llm.sandbox import Code, Sandbox, environment
+from synth_llm.sandbox import Code, Sandbox, as_text, environment
 
 ROLES = ("system", "user", "assistant")
 
@@ -38,8 +40,9 @@ messages: ContextVar[Messages] = ContextVar("messages")
 
 
 def prompt_environment(loader: BaseLoader) -> Sandbox:
-    """The sandbox with role tags."""
+    """The sandbox with role tags, and `fence(text)`."""
     env = environment(loader)
+    env.globals["fence"] = _fence
     env.code_generator_class = _Code
     env.add_extension(Roles)
     return env
@@ -99,6 +102,11 @@ class _Code(Code):
         if is_message(node):
             self.writeline(f"environment.extensions[{Roles.identifier!r}].begin()", node)
         super().visit_FilterBlock(node, frame)
+
+
+def _fence(value: Any, name: str = "text") -> str:
+    """What `{{ fence(text) }}` prints: the text between marks that its author cannot know."""
+    return fenced(as_text(value), as_text(name))
 
 
 def _say(role: str, content: str) -> str:

@@ -157,7 +157,7 @@ class Context:
         cannot be rendered, or the answer is a refusal or cannot be read.
         """
         caller, attempt, repairs = self.callers[model], 0, 0
-        messages = prompt.render(variables)
+        messages = prompt.render(variables, self.seed)
         schema = prompt.gives.schema(variables)
         request = caller.request(messages, schema, row["_id"], sample, attempt)
         while True:
