@@ -294,7 +294,9 @@ def inspect(
     n: Annotated[int, typer.Option("-n", min=1, help="How many rows to show, of each reason with --rejected.")] = 5,
     journal: Journals = None,
 ) -> None:
-    """Look at the rows of a run: a sample of the kept ones, the rejected ones, or one with all that is behind it.
+    """Look at a run: its funnel, scores and some kept rows; the rejected ones; or one row with all that is behind it.
+
+    A score's histogram shows the kept rows above the rejected ones: the threshold lies between them.
 
     Example: synth-llm inspect reviews --rejected disagreement
 
@@ -309,13 +311,21 @@ def inspect(
         groups = run_folder.rejections(folder, reason, n)
         for group, examples in groups:
             typer.echo(f"{group.step}: {group.reason} {group.count:,}")
+            others = run_folder.repeated(folder, examples)
             for example in examples:
                 typer.echo(f"{screen.brief(run_folder.whole(example))}\n    {screen.rejection(example)}")
+                if other := others.get(example.get("other") or ""):
+                    typer.echo(f"    which is\n{screen.indented(screen.brief(other), 4)}")
         if not groups:
             typer.echo("no row was rejected")
     else:
         rows = run_folder.sample(folder, n)
-        typer.echo("\n".join(map(screen.brief, rows)) or "no row was kept")
+        manifest = run_folder.status(folder).manifest
+        for part in (screen.funnel(manifest), screen.scores(manifest), *map(screen.brief, rows)):
+            if part:
+                typer.echo(part)
+        if not rows:
+            typer.echo("no row was kept")
 
 
 @app.command()

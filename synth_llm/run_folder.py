@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,6 +166,19 @@ def rejections(folder: Path, reason: str | None = None, examples: int = 2) -> li
         order = _order(folder)
         chosen.sort(key=lambda group: (order.get(group.step, len(order)), -group.count, group.reason))
         return [(group, _take(file, group.first)) for group in chosen]
+
+
+def repeated(folder: Path, rejected: Iterable[Row]) -> dict[str, Row]:
+    """The rows that rejected rows repeat, by their ids, as far as they are rows of this run."""
+    wanted = {row["other"] for row in rejected if row.get("other")}
+    found: dict[str, Row] = {}
+    for name in (KEPT, REJECTED):
+        with _open(folder, name) as file:
+            ids = ((number, row[ID]) for number, row in enumerate(_each(file, [ID])))
+            numbers = [number for number, one in ids if one in wanted and one not in found]
+            rows = _take(file, numbers)
+            found |= {row[ID]: whole(row) if name == REJECTED else row for row in rows}
+    return found
 
 
 def _order(folder: Path) -> dict[str, int]:

@@ -18,6 +18,8 @@ class Scores:
 
     kept: int = 0
     rejected: int = 0
+    ranges: dict[bool, tuple[float, float]] = field(default_factory=dict)
+    """The least and the greatest value of kept and of rejected rows."""
     _sample: list[tuple[int, str, float, bool]] = field(default_factory=list)
     """A heap, the greatest hash first."""
 
@@ -25,6 +27,8 @@ class Scores:
         """Take in a row's value."""
         self.kept += keep
         self.rejected += not keep
+        low, high = self.ranges.get(keep, (value, value))
+        self.ranges[keep] = min(low, value), max(high, value)
         item = (-zlib.crc32(row_id.encode()), row_id, float(value), keep)
         if len(self._sample) < SAMPLE:
             heapq.heappush(self._sample, item)
@@ -48,6 +52,7 @@ class Scores:
         edges = [low + width * at for at in range(bins + 1)]
         return {
             "rows": {"kept": self.kept, "rejected": self.rejected},
+            "ranges": {name: list(self.ranges.get(keep, ())) for name, keep in (("kept", True), ("rejected", False))},
             "edges": [round(edge, 6) for edge in edges],
             "kept": counts[True],
             "rejected": counts[False],

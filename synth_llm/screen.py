@@ -71,6 +71,34 @@ def funnel(manifest: Mapping[str, Any]) -> str:
     return table(("step", "in", "out", "rejected"), rows, ("in", "out"))
 
 
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+def scores(manifest: Mapping[str, Any]) -> str:
+    """What thresholds were held against, by step: a histogram each of the kept and of the rejected rows."""
+    lines = []
+    for step in manifest["funnel"]:
+        for name, found in step.get("scores", {}).items():
+            lines.append(f"{step['step']}: {name}" if name != step["step"] else name)
+            ends = f"{_number(found['edges'][0]):>9} |{{}}| {_number(found['edges'][-1])}"
+            for what in ("kept", "rejected"):
+                if found["rows"][what]:
+                    low, high = found["ranges"][what]
+                    said = f"{what} {found['rows'][what]:,}: {_number(low)} to {_number(high)}"
+                    lines.append(f"{ends.format(_bars(found[what])):<45} {said}")
+    return "\n".join(lines)
+
+
+def _bars(counts: Sequence[int]) -> str:
+    """Counts as bars of one character; what is not nothing shows."""
+    most = max(counts)
+    return "".join(BARS[-(-count * (len(BARS) - 1) // most)] if count else " " for count in counts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.3g}"
+
+
 def brief(row: Row) -> str:
     """A row in a few lines: each column on one line, cut, and shorter what is no text."""
     shown = [(name, value) for name, value in row.items() if not name.startswith("_")]
