@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jinja2 import TemplateError, Undefined, meta
+from jinja2 import TemplateError, Undefined
 
 from synth_llm.errors import InputError, Reject
+from synth_llm.needs import own_needs
 from synth_llm.prompt import environment
 from synth_llm.row import Row, public
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A compiled expression and the columns that it needs.
+    """A compiled expression and the columns that it cannot do without: `x | default('')` can do without `x`.
 
     >>> Expression.of("label ~ '!'")({"label": "ok"})
     'ok!'
@@ -31,8 +32,8 @@ class Expression:
         """Compile `text`. Raises InputError when it is no expression."""
         env = environment()
         try:
-            needs = meta.find_undeclared_variables(env.parse("{{ (" + text + "\n) }}"))
-            return Expression(text, frozenset(needs), env.compile_expression(text, undefined_to_none=False))
+            needs = own_needs(env.parse("{{ (" + text + "\n) }}"), env).required
+            return Expression(text, needs, env.compile_expression(text, undefined_to_none=False))
         except TemplateError as error:
             raise InputError(f"'{text}' is not a Jinja expression: {error}") from error
 
