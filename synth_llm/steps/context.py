@@ -21,7 +21,10 @@ from synth_llm.scores import Notes, Scores
 from synth_llm.source import columns, read_examples, read_rows
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from synth_llm.recipe import ModelEntry, Recipe
+    from synth_llm.vectors import StoredEncoder
 
 T = TypeVar("T")
 
@@ -43,6 +46,9 @@ class Resources:
         self.recipe, self.base, self.library = recipe, base, Library(base)
         self.prompts: dict[str, Prompt] = {}
         self.filters: dict[str, Callable[..., Any]] = {}
+        self.encoders: dict[str | None, StoredEncoder] = {}
+        self.notices: list[str] = []
+        """What went wrong with files that can be made anew."""
 
     def prompt(self, name: str, gives: Any = None) -> Prompt:
         """A prompt by name; with `gives`, what a step of the recipe says it gives back instead."""
@@ -83,6 +89,21 @@ class Resources:
             raise InputError(f"no model '{name}' in this recipe{nearest(name, models)}")
         return models[name]
 
+    def encoder(self, name: str | None = None) -> StoredEncoder:
+        """A named encoder of the recipe, over the vectors it stored; without a name the packaged one.
+
+        Raises InputError for an unknown name, and as `check` of `encoders` does for one that cannot be opened.
+        """
+        if name not in self.encoders:
+            from synth_llm.encoders import EncoderEntry, stored_encoder
+
+            entries = self.recipe.encoders
+            if name is not None and name not in entries:
+                raise InputError(f"no encoder '{name}' in this recipe{nearest(name, entries)}")
+            entry = EncoderEntry() if name is None else entries[name]
+            self.encoders[name] = stored_encoder(entry, self.base, self.notices.append)
+        return self.encoders[name]
+
     def variables(self, row: Row) -> dict[str, Any]:
         """What a prompt sees: the recipe's `about`, and the row's columns over it."""
         return {"about": self.recipe.about, **public(row)}
@@ -110,6 +131,8 @@ class Context:
     """What the step says of its rows beside its verdicts."""
     folder: Path | None = None
     """The run folder, when there is one."""
+    doing: Callable[[str], object] = lambda _: None
+    """Told what takes long in a dataset step, for whoever watches; told nothing when it is over."""
     _cache: dict[str, Any] = field(default_factory=dict)
 
     def cached(self, name: str, make: Callable[[], T]) -> T:
@@ -130,6 +153,16 @@ class Context:
     def report(self, name: str, value: Any) -> None:
         """Say something of the whole step in the manifest: a JSON value."""
         self.notes.report[name] = value
+
+    def encode(self, texts: Sequence[str], encoder: str | None = None) -> np.ndarray:
+        """(n, d) float32 vectors of length one in the order of the texts, zeros for a blank text; each text once.
+
+        `encoder` is a name of the recipe's `encoders`, by default the packaged one. Raises as the encoder does.
+        """
+        return self.use.encoder(encoder).encode(texts, self._watch_encoding)
+
+    def _watch_encoding(self, done: int, new: int) -> None:
+        self.doing(f"{self.step}: embedding {done:,} of {new:,}" if done < new else "")
 
     def cache_file(self, name: str) -> Path | None:
         """A file of the run folder for what can be computed again; None when there is no run folder."""

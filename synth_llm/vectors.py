@@ -1,0 +1,212 @@
+"""Vectors of texts on disk, so that each text is encoded once: by an encoder that looks there first."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth_llm.errors import FatalError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from synth_llm.embed import Encoder
+
+TOGETHER = 512
+"""Texts that are looked up, encoded and stored together: what a broken-off run loses."""
+WAIT = 60.0
+"""Seconds for another process that writes."""
+Watch = Callable[[int, int], object]
+"""Told how many texts are encoded, and how many there are to encode."""
+
+
+class Vectors:
+    """One encoder's vectors: a SQLite file, safe for several processes; without a path, one that goes with its object.
+
+    Nothing in it is worth more than the time to compute it: a damaged file is made anew, and where none can be kept the
+    vectors are computed and not stored. `say` is told of both.
+    """
+
+    def __init__(self, path: Path | None, say: Callable[[str], object] = lambda _: None) -> None:
+        self.path, self.say = path, say
+        self._db: sqlite3.Connection | None = None
+        self._open()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """The vectors that are here, by key; one that is damaged is as if absent."""
+        import numpy as np
+
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
+        found = self._do(lambda db: db.execute(query, keys).fetchall())
+        vectors = {key: np.frombuffer(data, np.float32) for key, data in found or () if len(data) % 4 == 0}
+        return {key: vector for key, vector in vectors.items() if _sound(float(vector @ vector))}
+
+    def add(self, items: Iterable[tuple[bytes, np.ndarray]]) -> None:
+        """Store vectors of length one, or zeros."""
+        lines = [(key, vector.tobytes()) for key, vector in items]
+        self._do(lambda db: db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", lines))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Do some work in one transaction, on a new file if this one is damaged; None where no file can be kept."""
+        for _ in range(2):
+            if self._db is None:
+                return None
+            try:
+                with self._db:
+                    return work(self._db)
+            except sqlite3.OperationalError as error:
+                self._give_up(error)
+            except sqlite3.DatabaseError:
+                self._anew()
+        return None
+
+    def _open(self) -> None:
+        try:
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path or "", timeout=WAIT, check_same_thread=False)
+            self._db.execute("PRAGMA page_size = 8192")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+            self._db.commit()
+        except (sqlite3.OperationalError, OSError) as error:
+            self._give_up(error)
+        except sqlite3.DatabaseError:
+            self._anew()
+
+    def _anew(self) -> None:
+        """Replace a damaged file by an empty one."""
+        self.close()
+        assert self.path is not None
+        self.say(f"{self.path}: stored vectors are damaged; the file is made anew, and texts are encoded again")
+        try:
+            for end in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+        except OSError as error:
+            return self._give_up(error)
+        return self._open()
+
+    def _give_up(self, error: Exception) -> None:
+        self.close()
+        self.say(f"{self.path}: vectors cannot be stored ({error}); texts are encoded again by the next run")
+
+
+class StoredEncoder:
+    """An encoder that encodes each text once: what is stored is looked up, what is new is stored.
+
+    Its parts are made when they are needed: the encoder itself only when a text is new. Used by one thread at a time;
+    others wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        revision: Callable[[], str],
+        stored: Callable[[], Vectors],
+        opened: Callable[[], Encoder],
+    ) -> None:
+        self.name = name
+        self.encoded = 0
+        """Texts that were encoded, not looked up."""
+        self._revision, self._vectors, self._opened = revision, stored, opened
+        self._encoder: Encoder | None = None
+        self._lock = threading.Lock()
+
+    @cached_property
+    def revision(self) -> str:
+        """What tells its vectors from those of another version. Raises InputError when it is not to be had."""
+        return self._revision()
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """Where its vectors are stored."""
+        return self._vectors()
+
+    def encode(self, texts: Sequence[str], watch: Watch = lambda done, new: None) -> np.ndarray:
+        """(n, d) float32, rows of length one in the order of the texts; zeros for a blank text.
+
+        New texts are encoded by length, so that those in a batch are alike, and stored as they come: a run that was
+        broken off goes on there. Raises what the encoder raises, FatalError when it does not give a vector a text.
+        """
+        import numpy as np
+
+        with self._lock:
+            keys = [_key(text) if text.strip() else b"" for text in texts]
+            first: dict[bytes, int] = {}
+            source = np.array([first.setdefault(key, at) for at, key in enumerate(keys)], dtype=np.intp)
+            first.pop(b"", None)
+            vectors, new = self._stored(first, len(texts))
+            new.sort(key=lambda at: (len(texts[at]), at))
+            for start in range(0, len(new), TOGETHER):
+                watch(start, len(new))
+                part = new[start : start + TOGETHER]
+                made = self._made([texts[at] for at in part], None if vectors is None else vectors.shape[1])
+                vectors = np.zeros((len(texts), made.shape[1]), np.float32) if vectors is None else vectors
+                vectors[part] = made
+                self.vectors.add((keys[at], vectors[at]) for at in part)
+            if vectors is None:  # all are blank: one text tells how long vectors are
+                vectors = np.zeros((len(texts), self._made(["text"], None).shape[1]), np.float32)
+            if new:
+                watch(len(new), len(new))
+            again = np.flatnonzero(source != np.arange(len(texts)))
+            vectors[again] = vectors[source[again]]
+            return vectors
+
+    def _stored(self, first: dict[bytes, int], n: int) -> tuple[np.ndarray | None, list[int]]:
+        """The vectors of n texts as far as they are stored, None if none is, and where those stand that are new."""
+        import numpy as np
+
+        vectors: np.ndarray | None = None
+        new, keys = [], list(first)
+        for start in range(0, len(keys), TOGETHER):
+            part = keys[start : start + TOGETHER]
+            found = self.vectors.find(part)
+            for key in part:
+                vector = found.get(key)
+                if vector is not None and vectors is None:
+                    vectors = np.zeros((n, len(vector)), np.float32)
+                if vector is None or vectors is None or len(vector) != vectors.shape[1]:
+                    new.append(first[key])
+                else:
+                    vectors[first[key]] = vector
+        return vectors, new
+
+    def _made(self, texts: list[str], width: int | None) -> np.ndarray:
+        """The encoder's vectors of texts, made to length one; zeros stay."""
+        import numpy as np
+
+        self._encoder = self._encoder or self._opened()
+        whole = [text.encode("utf-8", "replace").decode() for text in texts]  # tokenizers take no half surrogate pairs
+        vectors = np.asarray(self._encoder.encode(whole), dtype=np.float32)
+        self.encoded += len(texts)
+        if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] != (width or vectors.shape[1]):
+            raise FatalError(
+                f"encoder {self.name}: gives {vectors.shape} for {len(texts)} texts, not a vector for each"
+            )
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all():
+            raise FatalError(f"encoder {self.name}: gives numbers that are not finite")
+        unit: np.ndarray = vectors / np.where(lengths > 0, lengths, 1)
+        return unit
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _sound(square: float) -> bool:
+    """Whether a vector is as it was stored, by the square of its length."""
+    return square == 0 or abs(square - 1) < 1e-3
