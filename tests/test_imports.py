@@ -28,13 +28,13 @@ LATER = {"jinja2", "pydantic", "yaml"}
 """Lighter, but not needed to print a help text either."""
 
 LAYERS = (
-    ("errors", "keys", "row", "described"),
+    ("errors", "keys", "row", "described", "fence", "measure.agreement"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
     ("files", "gives", "parse", "needs", "roles"),
     ("template", "prompt", "expression", "source", "journal"),
     ("against",),
-    ("models", "embed"),
+    ("models", "embed", "embed_local", "encoders", "similar", "vectors"),
     ("steps",),
     ("recipe", "candidates", "rounds"),
     ("account", "prices", "plan", "segment", "output"),
