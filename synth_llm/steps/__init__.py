@@ -6,11 +6,13 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from synth_llm.steps.chunk import Chunk
+from synth_llm.steps.decontaminate import Decontaminate
 from synth_llm.steps.dedup import Dedup
 from synth_llm.steps.filter import Filter
 from synth_llm.steps.generate import Generate
 from synth_llm.steps.judge import Judge
 from synth_llm.steps.label_check import LabelCheck
+from synth_llm.steps.leak_check import LeakCheck
 from synth_llm.steps.map import Map
 from synth_llm.steps.sample import Sample
 from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
@@ -18,11 +20,13 @@ from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
 __all__ = [
     "Chunk",
     "DatasetStep",
+    "Decontaminate",
     "Dedup",
     "Filter",
     "Generate",
     "Judge",
     "LabelCheck",
+    "LeakCheck",
     "Map",
     "Rejected",
     "RowStep",
@@ -32,7 +36,18 @@ __all__ = [
     "step_types",
 ]
 
-BUILT_IN: tuple[type[Step], ...] = (Chunk, Dedup, Filter, Generate, Judge, LabelCheck, Map, Sample)
+BUILT_IN: tuple[type[Step], ...] = (
+    Chunk,
+    Decontaminate,
+    Dedup,
+    Filter,
+    Generate,
+    Judge,
+    LabelCheck,
+    LeakCheck,
+    Map,
+    Sample,
+)
 
 
 @cache
