@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from synth_llm.errors import InputError
 from synth_llm.row import Row, canonical, public
 from synth_llm.steps.context import ACCEPTED, EXAMPLES, Context, Resources
 from synth_llm.steps.step import Columns, Rejected, Step, need
@@ -34,6 +36,8 @@ class Sample(Step):
     """How many; fewer when the pool has fewer."""
     into: str = "shots"
     """The column that gets the list."""
+    weight: str | None = None
+    """A column of the candidates, such as the score of `edge`: the chance to be drawn grows with it; never at 0."""
     fixed: bool = False
     """One draw for all rows that match alike: their prompts then begin alike, and engines read that part once."""
 
@@ -43,6 +47,7 @@ class Sample(Step):
         if EXAMPLES in self._pools:
             given = frozenset().union(*(frozenset(example) for example in use.examples))
             need(self.matched, given, "match: the pool of examples")
+            need([self.weight] if self.weight else [], given, "weight: the pool of examples")
         return have | {self.into}
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
@@ -69,29 +74,46 @@ class _Pool:
             drawn = {other.into for other in ctx.use.recipe.steps if isinstance(other, Sample)}
             rows += [{k: v for k, v in public(row).items() if k not in drawn} for row in ctx.accepted()]
         self.step = step
-        self.groups: dict[str, tuple[list[Row], np.ndarray]] = {}
+        self.groups: dict[str, tuple[list[Row], np.ndarray, np.ndarray | None]] = {}
         grouped: dict[str, list[Row]] = {}
         for row in rows:
-            grouped.setdefault(self._group(row), []).append(row)
+            if step.weight is None or _weight(row, step.weight) > 0:
+                grouped.setdefault(self._group(row), []).append(row)
         for group, members in grouped.items():
-            self.groups[group] = members, _hashes(canonical(row) for row in members)
+            self.groups[group] = members, _hashes(canonical(row) for row in members), _weights(members, step.weight)
 
     def draw(self, row: Row, ctx: Context) -> list[Row]:
-        """The `n` candidates with the smallest hash for this row."""
+        """The `n` candidates with the smallest hash for this row; with weights, by Efraimidis and Spirakis (2006)."""
         import numpy as np
 
         if self._group(row) not in self.groups:
             return []
-        rows, hashes = self.groups[self._group(row)]
+        rows, hashes, weights = self.groups[self._group(row)]
         whose = self._group(row) if self.step.fixed else row["_id"]
         own = _hashes([canonical([ctx.seed, ctx.step, whose])])[0]
         ranks = _mixed(hashes ^ own)
+        if weights is not None:
+            ranks = -np.log((ranks.astype(np.float64) + 1) / 2.0**64) / weights
         keep = min(self.step.n, len(rows))
         nearest = np.argpartition(ranks, keep - 1)[:keep]
         return [rows[int(i)] for i in nearest[np.argsort(ranks[nearest], kind="stable")]]
 
     def _group(self, row: Row) -> str:
         return canonical([row.get(column) for column in self.step.matched])
+
+
+def _weight(row: Row, column: str) -> float:
+    """A candidate's weight. Raises InputError when it is no number from 0 on."""
+    value = row.get(column)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(f"sample: weight: column '{column}' of a candidate is {value!r:.40}, not a number from 0 on")
+    return float(value)
+
+
+def _weights(rows: Iterable[Row], column: str | None) -> np.ndarray | None:
+    import numpy as np
+
+    return None if column is None else np.array([_weight(row, column) for row in rows])
 
 
 def _hashes(texts: Iterable[str]) -> np.ndarray:
