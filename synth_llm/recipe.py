@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from pydantic.json_schema import SkipJsonSchema
 
 from synth_llm import strict_yaml
+from synth_llm.encoders import EncoderEntry
 from synth_llm.errors import InputError, nearest
 from synth_llm.models.budget import Limits
 from synth_llm.source import Source
@@ -230,6 +231,8 @@ class Recipe(BaseModel):
     """Everything random is drawn from it."""
     models: dict[str, ModelEntry] = {}
     """The models by the names that steps use."""
+    encoders: dict[str, EncoderEntry] = {}
+    """What makes vectors of texts, by the names that steps use; without a name it is the packaged MiniLM."""
     source: Source
     """Where rows come from."""
     steps: list[Annotated[Step, PlainValidator(_as_step), PlainSerializer(_as_mapping)]] = Field(min_length=1)
@@ -324,7 +327,7 @@ def recipe_schema() -> dict[str, Any]:
     schema = Recipe.model_json_schema()
     describe(schema, Recipe)
     definitions = schema.setdefault("$defs", {})
-    for part in (ModelEntry, Price, Translate, Target, Limits, Source):
+    for part in (ModelEntry, EncoderEntry, Price, Translate, Target, Limits, Source):
         describe(definitions[part.__name__], part)
     kinds = []
     for kind, model in sorted(step_types().items()):
@@ -346,7 +349,11 @@ def _fields(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
     for part in loc:
         field = model.model_fields.get(str(part))
         found = field and re.findall(r"\b([A-Z]\w+)\b", str(field.annotation))
-        inner = [t for t in (ModelEntry, Target, Limits, Source, Price, Translate) if found and t.__name__ in found]
+        inner = [
+            t
+            for t in (ModelEntry, EncoderEntry, Target, Limits, Source, Price, Translate)
+            if found and t.__name__ in found
+        ]
         model = inner[0] if inner else model
     return [field.alias or name for name, field in model.model_fields.items()]
 
