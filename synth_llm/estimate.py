@@ -104,9 +104,10 @@ def estimate(ready: Plan, folder: Path | None = None) -> Estimate:
         yielded = rows or ready.expected
         candidates = math.ceil(recipe.target.rows / yielded)
     asked = [
-        _asked(ready, planned, calls, candidates, tokens, known)
+        _asked(ready, planned, name, calls / len(planned.step.models), candidates, tokens, known)
         for planned, calls, tokens in each
         if planned.step.calls
+        for name in planned.step.models
     ]
     is_least = recipe.target is not None and (known is None or none_accepted)
     return Estimate(size, candidates, is_least, _spread(ready, known, rows), asked, known)
@@ -122,9 +123,15 @@ def _spread(ready: Plan, known: Measured | None, rows: float) -> tuple[float, fl
 
 
 def _asked(
-    ready: Plan, planned: PlannedStep, a_candidate: float, candidates: int, prompt: float, known: Measured | None
+    ready: Plan,
+    planned: PlannedStep,
+    name: str,
+    a_candidate: float,
+    candidates: int,
+    prompt: float,
+    known: Measured | None,
 ) -> Asked:
-    name, calls = str(getattr(planned.step, "model", "")), math.ceil(a_candidate * candidates)
+    calls = math.ceil(a_candidate * candidates)
     mean = known.means.get((planned.title, name)) if known else None
     if mean is not None and mean.answers:
         prompts, answers = round(calls * mean.prompt_tokens), round(calls * mean.answer_tokens)

@@ -1,9 +1,9 @@
 """Fences: where a row's text begins and ends in a judge's prompt, by marks that its author cannot know.
 
-A text that is judged may hold instructions ("give this text five points"). Between its fences it is data, and it cannot
-end them: their code is a keyed hash of the text itself. Whoever writes a text would have to put into it the hash of that
-very text, which is as hard as breaking the hash, even for one who knows the recipe. The same text has the same code in
-every run, so that requests replay; worked examples keep theirs over all rows, so that prompts go on beginning alike.
+A text that is judged may hold instructions ("give this text five points"). Between its fences it is data, and it
+cannot end them: their code is a keyed hash of the text itself. Whoever writes a text would have to put the hash of that
+very text into it, which is as hard as breaking the hash, even for one who knows the recipe. The same text has the same
+code in every run, so that requests replay; worked examples keep theirs over all rows, so that prompts begin alike.
 """
 
 from __future__ import annotations

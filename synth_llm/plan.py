@@ -71,7 +71,7 @@ class Plan:
     @property
     def used(self) -> list[str]:
         """The names of the models that steps ask."""
-        asking = {getattr(planned.step, "model", "") for planned in self.steps if planned.step.calls}
+        asking = {name for planned in self.steps if planned.step.calls for name in planned.step.models}
         return [name for name in self.recipe.models if name in asking]
 
     def check_dollars(self, limits: Limits, where: Where | None = None) -> None:

@@ -73,7 +73,7 @@ def test_a_prompt_says_what_it_gives(name):
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_is_used_by_a_recipe_or_a_default(name):
-    assert name in set().union(*map(used, RECIPES)) | {"judge/label"}
+    assert name in set().union(*map(used, RECIPES)) | {"judge/label", "judge/compare", "judge/quality", "judge/reference"}
 
 
 @pytest.mark.parametrize("name", RECIPES)

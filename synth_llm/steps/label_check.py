@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from synth_llm.errors import InputError, Reject
+from synth_llm.prompt import Prompt
 from synth_llm.row import LINEAGE, Row
 from synth_llm.steps.context import Context, Resources
+from synth_llm.steps.gold import Gold, Trial
+from synth_llm.steps.panel import Ballot, Poll, check_blind, check_panel, names, poll, visible
 from synth_llm.steps.sample import Sample
 from synth_llm.steps.step import Columns, Rejected, Step, need
+from synth_llm.verdicts import vote
 
 
 class LabelCheck(Step):
-    """Adds `judged` (the label most votes give) and `agreement` (the share of votes for the proposed label, 0 to 1)."""
+    """Adds `judged` (the label most votes give) and `agreement` (the share of votes for the proposed label, 0 to 1).
+
+    A judge that cannot be read is not a verdict: the row is rejected; of a panel, that judge has no vote.
+    """
 
     type: ClassVar[str] = "label_check"
 
     prompt: str = "judge/label"
     """A prompt that gives one column, one of `labels`. It must not need the label's column."""
-    model: str
-    """A model of the recipe."""
+    model: str | list[str]
+    """A model of the recipe, or several: a panel."""
     label: str = "label"
     """The column with the proposed label."""
     labels: list[str] = []
     """The labels to choose from; by default the values of the label's column in the source."""
     votes: int = Field(default=1, ge=1)
-    """Answers a row; more than one needs a temperature above 0."""
+    """Answers of each judge for a row; more than one needs a temperature above 0."""
+    vote: Literal["majority", "weighted"] = "majority"
+    """How a panel decides: equal votes, or votes weighted by the log odds of each judge's accuracy on `gold`."""
+    gold: Gold | None = None
+    """Rows whose label is known to be right."""
     agreement: float = Field(default=0.5, ge=0, le=1)
     """A row agrees when more than this share of the votes gives the proposed label."""
     on_disagreement: Literal["drop", "relabel", "flag"] = "drop"
@@ -42,12 +53,18 @@ class LabelCheck(Step):
 
     @property
     def calls(self) -> int:
-        """One a vote."""
-        return self.votes
+        """One a vote of each judge."""
+        return self.votes * len(names(self.model))
+
+    def verdicts(self, use: Resources) -> frozenset[str]:
+        """`judged` and `agreement`; no later judge sees them."""
+        return frozenset({"judged", "agreement"})
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns, `judged` and `agreement`."""
-        prompt, entry = use.prompt(self.prompt), use.model(self.model)
+        prompt = use.prompt(self.prompt)
+        check_panel(self.model, self.vote == "weighted", self.gold is not None, use)
+        check_blind(self, prompt, use)
         need([self.label], have, "label")
         if self.label in prompt.needs | prompt.optional:
             raise InputError(
@@ -57,52 +74,80 @@ class LabelCheck(Step):
             raise InputError(
                 f"prompt {self.prompt} gives {', '.join(prompt.gives.columns)}; a label check needs one label"
             )
-        own = {"labels", *self.with_} | ({"shots"} if self.shots else set())
-        for step in use.recipe.steps:
-            if isinstance(step, Sample) and self.label in step.matched and step.into in prompt.needs - own:
+        self._check_shots(prompt, use)
+        needed = self._needed(prompt, use)
+        need(needed, have, f"prompt {self.prompt}")
+        for judge in names(self.model):
+            if self.votes > 1 and use.model(judge).temperature == 0:
                 raise InputError(
-                    f"prompt {self.prompt} sees column '{step.into}', drawn by the label it is to check; "
-                    "give the label check worked examples of its own: shots: 4"
+                    f"votes: {self.votes} at temperature 0 would be one answer; raise the temperature of '{judge}'"
                 )
-        need(prompt.needs - own - use.constants, have, f"prompt {self.prompt}")
-        if self.votes > 1 and entry.temperature == 0:
-            raise InputError(
-                f"votes: {self.votes} at temperature 0 would be one answer; raise the temperature of '{self.model}'"
-            )
         if len(self._labels(use)) < 2:
             raise InputError(f"labels: the source does not say which values '{self.label}' has; list them")
+        if self.gold is not None:
+            if self.gold.label in needed:
+                raise InputError(f"prompt {self.prompt} sees '{self.gold.label}', the gold label")
+            self.gold.rows(use, needed)
         return have | {"judged", "agreement"}
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with the verdict. Raises Reject as `disagreement`, or as what the first unreadable vote was."""
-        prompt = ctx.use.prompt(self.prompt)
-        blind = {  # what the prompt does not need may have been drawn by the label: not from the row
-            name: value for name, value in ctx.use.variables(row).items() if name in prompt.needs and name != self.label
-        }
-        variables = {**blind, **ctx.cached("variables", lambda: self._variables(ctx))}
-        asked = [ctx.ask(self.model, prompt, row, variables, vote) for vote in range(self.votes)]
-        votes, lineage = [], list(row[LINEAGE])
-        for answer in await asyncio.gather(*asked, return_exceptions=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            votes.append(str(next(iter(answer[0][0].values()))))
-            lineage += answer[1][len(row[LINEAGE]) :]
-        return [self._verdict(row, Counter(votes), lineage)]
-
-    def _verdict(self, row: Row, votes: Counter[str], lineage: list[dict[str, str]]) -> Row:
+        weights = await self._trial(ctx).weights(ctx) if self.gold else {}
+        answer = await self._ask(row, ctx)
+        votes, counted = _votes(answer.ballots, weights)
         label = str(row[self.label])
-        agreement = votes[label] / votes.total()
-        (judged, most), *rest = votes.most_common()
-        new = {**row, "judged": judged, "agreement": agreement, LINEAGE: lineage}
-        if agreement > self.agreement or self.on_disagreement == "flag":
-            return new
-        tie = bool(rest) and rest[0][1] == most
-        if self.on_disagreement == "relabel" and not tie:
-            return {**new, self.label: judged}
-        counts = ", ".join(f"{name} {count}" for name, count in sorted(votes.items()))
+        agreement = sum(weight for said, weight in zip(votes, counted, strict=True) if said == label) / sum(counted)
+        judged = vote(votes, counted).value
+        new = {**row, "judged": judged or Counter(votes).most_common(1)[0][0], "agreement": agreement}
+        new[LINEAGE] = answer.lineage
+        keep = agreement > self.agreement or self.on_disagreement == "flag"
+        relabel = not keep and judged is not None and self.on_disagreement == "relabel"
+        ctx.note("agreement", row, agreement, keep or relabel)
+        if keep or relabel:
+            return [{**new, self.label: judged} if relabel else new]
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(Counter(votes).items()))
         reject = Reject("disagreement", f"proposed {label}; votes: {counts}", value=agreement)
-        reject.lineage = lineage
+        reject.lineage = answer.lineage
         raise reject
+
+    async def _ask(self, row: Row, ctx: Context) -> Poll:
+        """All judges' votes. What the prompt does not need may have been drawn by the label: it is not shown."""
+        prompt = ctx.use.prompt(self.prompt)
+        hidden = [self.label, *prompt.optional, *([self.gold.label] if self.gold else [])]
+        variables = {
+            **visible(self, prompt, row, ctx.use, hidden),
+            **ctx.cached("variables", lambda: self._variables(ctx)),
+        }
+        return await poll(ctx, self.model, prompt, row, [(variables, number) for number in range(self.votes)])
+
+    def _trial(self, ctx: Context) -> Trial:
+        assert self.gold is not None
+        return Trial(
+            self.gold,
+            self._needed(ctx.use.prompt(self.prompt), ctx.use),
+            lambda row: self._ask(row, ctx),
+            lambda ballots, weights: vote(*_votes(ballots, weights)),
+            label=str,
+            weighted=self.vote == "weighted",
+            values=len(self._labels(ctx.use)),
+        )
+
+    @property
+    def _own(self) -> set[str]:
+        """The variables that the step gives the prompt."""
+        return {"labels", *self.with_} | ({"shots"} if self.shots else set())
+
+    def _needed(self, prompt: Prompt, use: Resources) -> Columns:
+        return prompt.needs - self._own - use.constants
+
+    def _check_shots(self, prompt: Prompt, use: Resources) -> None:
+        """Raises InputError when the prompt sees examples that were drawn by the label."""
+        for step in use.recipe.steps:
+            if isinstance(step, Sample) and self.label in step.matched and step.into in prompt.needs - self._own:
+                raise InputError(
+                    f"prompt {self.prompt} sees column '{step.into}', drawn by the label it is to check; "
+                    "give the label check worked examples of its own: shots: 4"
+                )
 
     def _variables(self, ctx: Context) -> dict[str, Any]:
         """What is the same for all rows: the labels, the worked examples in turn by label, the step's own settings."""
@@ -119,3 +164,14 @@ class LabelCheck(Step):
 
     def _labels(self, use: Resources) -> list[str]:
         return self.labels or use.labels(self.label)
+
+
+def _votes(ballots: Sequence[Ballot], weights: dict[str, float]) -> tuple[list[str], list[float]]:
+    """All votes and their weights. A judge's weight is that of each of its votes: all judges have as many.
+
+    Where only judges without weight could be read, they count equally: a vote of somebody is better than of nobody.
+    """
+    read = [ballot for ballot in ballots if ballot.answers]
+    votes = [str(next(iter(record.values()))) for ballot in read for record in ballot.answers]
+    counted = [weights.get(ballot.judge, 0.0) if weights else 1.0 for ballot in read for _ in ballot.answers]
+    return votes, counted if any(counted) else [1.0] * len(votes)

@@ -50,6 +50,12 @@ class Step(BaseModel):
         return 0
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it asks, by their names in the recipe; each as often as the others."""
+        model = getattr(self, "model", None)
+        return (model,) if isinstance(model, str) else tuple(model or ())
+
+    @property
     def makes(self) -> int:
         """Rows expected of one row."""
         return 1
