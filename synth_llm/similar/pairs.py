@@ -6,6 +6,7 @@ threshold from that floor up is decided from the pairs alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.integer]
     Floats = NDArray[np.floating]
+
+
+LIMIT = 5_000_000
+"""Pairs that are held at most: 120 MB. A set with more is full of repetitions, and need not be listed to be cleaned."""
+
+
+class Crowded(Exception):
+    """A search found more pairs than LIMIT."""
 
 
 class Pairs(NamedTuple):
@@ -35,10 +44,26 @@ class Pairs(NamedTuple):
         return Pairs(self.i[near], self.j[near], self.similarity[near], threshold)
 
 
+def gathered(blocks: Iterable[tuple[Ints, Ints, Floats]], floor: float, first: int = 0) -> Pairs:
+    """Blocks of (i, j, similarity) as pairs from `floor` up; rows are numbered from item `first`. Raises Crowded."""
+    import numpy as np
+
+    parts: list[tuple[Ints, Ints, Floats]] = []
+    for i, j, similarity in blocks:
+        near = similarity >= floor
+        parts.append((i[near], j[near] - first, similarity[near]))
+        if sum(len(part[0]) for part in parts) > LIMIT:
+            raise Crowded
+    if not parts:
+        return Pairs(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), floor)
+    i, j, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Pairs(i, j, similarity, floor)
+
+
 class Kept(NamedTuple):
     """For each row: what it repeats, or -1 for a row that is kept; and how alike the two are (0 when unknown).
 
-    A kept row repeats nothing, and has the similarity of the closest that was kept before it, if that is over the floor.
+    A row that is kept has the similarity of the closest that was kept before it, where that is over the floor.
     """
 
     repeats: Ints

@@ -1,156 +1,151 @@
-"""dedup: keeps the first of rows that say the same."""
+"""dedup: keeps one of rows that say the same."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
-from typing import ClassVar, Literal, Protocol
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr, model_validator
 
-from synth_llm.errors import MissingExtra, Reject
-from synth_llm.row import Row
-from synth_llm.steps.context import EXAMPLES, Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Step, need
+from synth_llm.against import Against, joined, read_against
+from synth_llm.errors import InputError, Reject
+from synth_llm.row import ID, Row, canonical
+from synth_llm.similar.decide import Search, decide
+from synth_llm.similar.exact import normalised
+from synth_llm.similar.minhash import Shingling, Sketches, sketch
+from synth_llm.similar.pairs import Kept
+from synth_llm.similar.repeats import Text, repeats
+from synth_llm.similar.rouge import need_rapidfuzz, rouge_tokens
+from synth_llm.similar.searches import meaning_search, near_search, rouge_search
+from synth_llm.steps.context import Context, Resources
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
 
-_PUNCTUATION = re.compile(r"[\s.,!?;:…\"'“”‘’`]+")
-PERMUTATIONS = 128
-"""MinHash functions: the estimate of a Jaccard similarity has a standard error of at most .045; decisions are exact."""
+FIRST = "first"
+THRESHOLDS = {"near": 0.7, "rouge": 0.7, "meaning": 0.9}
+MARGINS = {"near": 0.1, "rouge": 0.1, "meaning": 0.05}
+"""How far under the threshold similarities are known too: for the next lower threshold, and for the histogram."""
+LOWEST = 0.05
+"""The lowest floor of a search: further down, nearly all pairs are alike."""
 
 
 class Dedup(Step):
-    """A row that repeats an earlier one, of this round or of what earlier rounds accepted, is rejected."""
+    """A row that repeats another, of this round, of what earlier rounds accepted or of other data, is rejected.
+
+    Rows are taken up in order, or the best first, and each is held against those that were kept before it. Whatever
+    `by` is, rows that are equal but for case, spaces, sentence punctuation and Unicode form repeat each other.
+    """
 
     type: ClassVar[str] = "dedup"
 
     column: str | list[str] = "text"
     """The column, or columns together, that are compared."""
-    by: Literal["exact", "near"] = "exact"
-    """`exact`: equal but for case, spaces, sentence punctuation and Unicode form; `near`: Jaccard similarity of word
-    n-grams, candidates found by MinHash-LSH (Broder 1997) and decided exactly."""
-    threshold: float = Field(default=0.7, gt=0, le=1)
-    """For `near`: the similarity from which a row is a duplicate."""
-    ngram: int = Field(default=3, ge=1)
-    """For `near`: words in a shingle."""
-    against: list[Literal["examples"]] = []
-    """Further rows that must not be repeated: the source's `examples`."""
+    by: Literal["exact", "near", "meaning", "rouge"] = "exact"
+    """`exact`: equal in the form above; `near`: Jaccard similarity of shingles (Broder 1997), candidates found by
+    MinHash-LSH and decided exactly; `rouge`: ROUGE-L F-measure, as in Self-Instruct (arXiv 2212.10560, section 2.2),
+    for texts in Latin letters; `meaning`: cosine of the texts' vectors."""
+    threshold: float | None = Field(default=None, gt=0, le=1)
+    """The similarity from which a row is a repetition. By default .7 for `rouge`, as in Self-Instruct, and for `near`,
+    where a short row has one word changed; .9 for `meaning`, above which hardly any pair differs in what it says."""
+    keep: str = FIRST
+    """Which of several stays: `first`, or the one with the highest value in this column of numbers, the first of
+    equals; a row without a value comes after all others. What earlier rounds accepted stays in any case."""
+    unit: Literal["word", "char"] = "word"
+    """For `near`: what a shingle is made of. Characters see through misspellings, and fit languages without spaces."""
+    ngram: int | None = Field(default=None, ge=1, le=100)
+    """For `near`: words or characters in a shingle, by default 3 words or 5 characters."""
+    against: list[Against] = []
+    """Further rows that must not be repeated: the source's `examples`, files, run folders, datasets."""
+    encoder: str | None = None
+    """For `meaning`: an encoder of the recipe, by default the packaged one."""
+
+    _sketched: Sketches | None = PrivateAttr(None)
+    """The last round's sketches: what it accepted is not sketched again."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Dedup:
+        """Settings that go with another kind of similarity are refused: they would change nothing."""
+        for setting, kinds in (
+            ("threshold", ["near", "rouge", "meaning"]),
+            ("unit", ["near"]),
+            ("ngram", ["near"]),
+            ("encoder", ["meaning"]),
+        ):
+            if setting in self.model_fields_set and self.by not in kinds and getattr(self, setting) is not None:
+                raise ValueError(f"'{setting}' goes with `by: {' | '.join(kinds)}`, not with `by: {self.by}`")
+        return self
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The same columns."""
         need(self._columns, have, "dedup")
-        if EXAMPLES in self.against:
-            given = frozenset().union(*(frozenset(example) for example in use.examples))
-            need(self._columns, given, "against: the pool of examples")
-        if self.by == "near":
-            _minhash()
+        if self.keep != FIRST:
+            need([self.keep], have, "dedup keep")
+        read_against(self.against, use, self._columns)
+        if self.by == "rouge":
+            need_rapidfuzz()
+        if self.by == "meaning":
+            use.encoder(self.encoder)
         return have
 
-    def split(self, rows: Iterable[Row], ctx: Context) -> Iterator[Row | Rejected]:
+    def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected]:
         """Each row, kept, or rejected with the id of the row it repeats and how closely."""
-        seen = _Exact() if self.by == "exact" else _Near(self.threshold, self.ngram)
-        if EXAMPLES in self.against:
-            for number, example in enumerate(ctx.use.examples, 1):
-                seen.add(f"example {number}", self._text(example))
-        for row in ctx.accepted():
-            seen.add(row["_id"], self._text(row))
-        for row in rows:
-            text = self._text(row)
-            found = seen.find(text)
-            if found is None:
-                seen.add(row["_id"], text)
+        others = [self._text(item.label, item.text) for item in read_against(self.against, ctx.use, self._columns)]
+        others += [self._text(row[ID], joined(row, self._columns)) for row in ctx.accepted()]
+        texts = [self._text(row[ID], joined(row, self._columns)) for row in rows]
+        similar = None if self.by == "exact" else partial(self._similar, ctx)
+        for row, found in zip(rows, repeats(texts, others, self._order(rows), similar), strict=True):
+            if self.by != "exact" and found.similarity:
+                ctx.note(f"{self.by} similarity", row, found.similarity, found.who is None)
+            if found.who is None:
                 yield row
             else:
-                who, closeness = found
-                yield Rejected(row, Reject("duplicate", f"repeats {who} ({self.by}, {closeness:.3f})", value=closeness))
+                detail = f"repeats {found.who} ({self.by}, {found.similarity:.3f})"
+                yield Rejected(row, Reject("duplicate", detail, value=found.similarity, other=found.who))
+
+    def _similar(self, ctx: Context, rows: Sequence[Text], others: Sequence[Text]) -> Kept:
+        """Which of rows of different forms stay, after the others."""
+        threshold = THRESHOLDS[self.by] if self.threshold is None else self.threshold
+        floor = max(LOWEST, threshold - MARGINS[self.by])
+        search, name = self._search(ctx, [*others, *rows], floor)
+        name.update(canonical([self.by, len(rows), len(others)]).encode())
+        store = ctx.cache_file(f"pairs-{name.hexdigest()}.npz")
+        return decide(search, len(rows), len(others), threshold, floor, store)
+
+    def _search(self, ctx: Context, items: Sequence[Text], floor: float) -> tuple[Search, hashlib.blake2b]:
+        """The search for similar ones of these items, and a hash of all that similarities depend on."""
+        name = hashlib.blake2b(digest_size=16)
+        if self.by == "meaning":
+            vectors = ctx.encode([item.text for item in items], self.encoder)
+            name.update(vectors.data)
+            return meaning_search(vectors), name
+        for item in items:
+            form = item.form.encode("utf-8", "surrogatepass")
+            name.update(len(form).to_bytes(8, "little") + form)
+        if self.by == "rouge":
+            return rouge_search([item.form.split() for item in items]), name
+        size = (3 if self.unit == "word" else 5) if self.ngram is None else self.ngram
+        name.update(canonical([self.unit, size]).encode())
+        self._sketched = sketch([item.form for item in items], Shingling(self.unit, size), floor, self._sketched)
+        return near_search(self._sketched), name
+
+    def _text(self, who: str, text: str) -> Text:
+        tokens = " ".join(rouge_tokens(text)) if self.by == "rouge" else ""
+        return Text(who, text, tokens or normalised(text))
+
+    def _order(self, rows: Rows) -> list[int]:
+        """The rows in the order in which they are taken up. Raises InputError for a value that is no number."""
+        if self.keep == FIRST:
+            return list(range(len(rows)))
+        scores = []
+        for row in rows:
+            value = row.get(self.keep)
+            if isinstance(value, bool) or not isinstance(value, int | float | None):
+                raise InputError(f"dedup keep: '{self.keep}' of row {row[ID]} is {value!r:.80}, not a number")
+            scores.append(-math.inf if value is None or math.isnan(value) else value)
+        return sorted(range(len(scores)), key=lambda at: -scores[at])
 
     @property
     def _columns(self) -> list[str]:
         return [self.column] if isinstance(self.column, str) else self.column
-
-    def _text(self, row: Row) -> str:
-        return normalised("\n".join(str(row.get(column) or "") for column in self._columns))
-
-
-class _Seen(Protocol):
-    """Texts by what makes two of them the same."""
-
-    def add(self, who: str, text: str) -> None: ...
-    def find(self, text: str) -> tuple[str, float] | None: ...
-
-
-class _Exact:
-    """By the hash of the whole text."""
-
-    def __init__(self) -> None:
-        self.first: dict[bytes, str] = {}
-
-    def add(self, who: str, text: str) -> None:
-        self.first.setdefault(_hash(text), who)
-
-    def find(self, text: str) -> tuple[str, float] | None:
-        who = self.first.get(_hash(text))
-        return None if who is None else (who, 1.0)
-
-
-class _Near:
-    """By the Jaccard similarity of the texts' shingles; texts shorter than a shingle are compared whole."""
-
-    def __init__(self, threshold: float, ngram: int) -> None:
-        from datasketch import MinHashLSH
-
-        self.threshold, self.ngram = threshold, ngram
-        self.lsh = MinHashLSH(num_perm=PERMUTATIONS, threshold=max(0.1, threshold - 0.1))
-        self.shingles: dict[str, frozenset[bytes]] = {}
-
-    def add(self, who: str, text: str) -> None:
-        shingles = self._shingles(text)
-        if who not in self.shingles:
-            self.shingles[who] = shingles
-            self.lsh.insert(who, _signature(shingles))
-
-    def find(self, text: str) -> tuple[str, float] | None:
-        shingles = self._shingles(text)
-        close = [(_jaccard(shingles, self.shingles[who]), who) for who in self.lsh.query(_signature(shingles))]
-        best = max(close, default=(0.0, ""), key=lambda pair: (pair[0], pair[1]))
-        return (best[1], best[0]) if best[0] >= self.threshold else None
-
-    def _shingles(self, text: str) -> frozenset[bytes]:
-        words = text.split()
-        grams = (" ".join(words[at : at + self.ngram]) for at in range(max(1, len(words) - self.ngram + 1)))
-        return frozenset(_hash(gram)[:8] for gram in grams)
-
-
-def normalised(text: str) -> str:
-    """Unicode NFKC, case-folded, with every run of spaces, quotes and sentence punctuation made one space.
-
-    Signs that carry meaning stay: `2+2` and `2-2` differ, as do `C`, `C#` and `C++`.
-
-    >>> normalised("  Good  film. GREAT!")
-    'good film great'
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return _PUNCTUATION.sub(" ", folded).strip() or folded
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _jaccard(one: frozenset[bytes], other: frozenset[bytes]) -> float:
-    return len(one & other) / len(one | other)
-
-
-def _minhash() -> type:
-    try:
-        from datasketch import MinHash
-    except ImportError as error:
-        raise MissingExtra("dedup by: near", "curate") from error
-    return MinHash  # type: ignore[no-any-return]
-
-
-def _signature(shingles: frozenset[bytes]) -> object:
-    signature = _minhash()(num_perm=PERMUTATIONS)
-    signature.update_batch(sorted(shingles))
-    return signature
