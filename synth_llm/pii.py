@@ -121,10 +121,10 @@ def _recogniser(name: str) -> Any:
         from presidio_analyzer import PatternRecognizer, predefined_recognizers
     except ImportError as error:
         raise MissingExtra(f"pii type {name}", "curate") from error
+    base: Any = PatternRecognizer
     known: dict[str, Any] = {}
-    found: Any
     for found in vars(predefined_recognizers).values():
-        if isinstance(found, type) and issubclass(found, PatternRecognizer):
+        if isinstance(found, type) and issubclass(found, base):
             try:
                 recogniser = found()
             except (TypeError, ImportError, ValueError):  # one that wants settings or packages of its own

@@ -114,7 +114,7 @@ _DATE = re.compile(
 )
 
 
-_DECIMAL = re.compile(r"\d+\.\d+")
+_DECIMAL = re.compile(r"(?:0|[1-9]\d*)\.\d+")
 
 
 def _phone(base: float, least: int = 7) -> Callable[[str], float]:

@@ -175,7 +175,7 @@ SENTENCES = {
 OTHERS = (
     "Order number {d16} was shipped on 2023-04-{d1}2.",
     "ISBN 978-{n1}-{d2}-{d6}-{d1} is out of print.",
-    "{n3} + {n4} = {n4}, and {n6} / {n3} = {d2}.{d8}.",
+    "{n3} + {n4} = {n4}, and {n6} / {n3} = {n2}.{d8}.",
     "The meeting is on 12/0{n1}/2021 at 1{d1}:3{d1}.",
     "Version 10.{d1}.{d2}.{d3} fixes bug #{n5}.",
     "Between 1990-2005 the town grew from {n5} to {n6} people.",
