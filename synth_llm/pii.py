@@ -73,11 +73,14 @@ def _finds(text: str, name: str) -> Iterator[Span]:
     if kind is None:
         yield from _presidio(text, name)
     elif _possible(text, name):
+        best: dict[tuple[int, int], float] = {}
         for form in kind.forms:
             for match in form.pattern.finditer(text):
                 score = form.score(match[0])
-                if score:
-                    yield Span(match.start(), match.end(), name, _beside(text, match, kind, score))
+                if score > best.get(match.span(), 0.0):
+                    best[match.span()] = score
+        for (start, end), score in best.items():
+            yield Span(start, end, name, _beside(text, start, end, kind, score))
 
 
 _ANY = {"email": re.compile(r"@|\bat\b", re.I), "url": re.compile(r"https?:|www\.", re.I), "ip": re.compile(r"[:.]")}
@@ -95,9 +98,9 @@ def _possible(text: str, name: str) -> bool:
 _DIGIT = re.compile(r"\d")
 
 
-def _beside(text: str, match: re.Match[str], kind: Kind, score: float) -> float:
+def _beside(text: str, start: int, end: int, kind: Kind, score: float) -> float:
     """The score of a find, with the words beside it."""
-    before, after = text[max(0, match.start() - BEFORE) : match.start()], text[match.end() : match.end() + AFTER]
+    before, after = text[max(0, start - BEFORE) : start], text[end : end + AFTER]
     cue = CUE if kind.before.search(before) or kind.after.match(after) else 0.0
     decoy = DECOY if kind.decoy.search(before) else 0.0
     return min(1.0, score + cue - decoy)
