@@ -1,0 +1,167 @@
+"""Pairs of rows that mean alike: all pairs of unit vectors whose cosine is at least a floor, exactly.
+
+Most pairs are far below the floor, and a few directions show it. With vectors turned so that their first k numbers hold
+as much of them as k numbers can (the eigenvectors of X'X), Cauchy-Schwarz bounds what the rest can add:
+
+    x.y  <=  head(x).head(y) + |rest(x)| |rest(y)|
+
+which is one product of vectors of k + 1 numbers. Only where that bound reaches the floor is the cosine itself computed.
+At a cosine of .9, sentence embeddings of 384 numbers need a k of about 50. No pair is lost, and k is only a matter of
+speed, so nothing depends on the order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from synth_llm.errors import MissingExtra
+from synth_llm.similar.pairs import LIMIT, Crowded, Pairs, gathered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+    Block = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
+
+ROWS, COLUMNS = 256, 1024
+"""Of a block of bounds: 1 MB a thread, which the processor's cache holds."""
+TOGETHER = 4096
+"""Pairs whose cosines are computed together."""
+SMALL = 5000
+"""Items from which it pays to turn them."""
+SAMPLE = 2000
+"""Items from which the turn is learnt, and what it leaves to compute."""
+HEADS = (15, 31, 47, 63, 95, 127, 191, 255)
+"""Values of k that are tried: with one number more, rows begin at a line of the cache."""
+COSINE = 25_000
+"""What one cosine of single vectors costs, in multiplications inside a product of matrices."""
+SLACK = 1e-5
+"""More than the products of numbers with 24 bits are off."""
+ROUNDED = 1e-6
+"""What equal vectors may lack of a cosine of 1: it is 1, so that a threshold of 1 finds them."""
+
+
+def meaning_pairs(vectors: Vectors, floor: float, *, others: Vectors | None = None) -> Pairs:
+    """All pairs with a cosine of at least `floor`, sorted by (j, i): within the rows, or of rows and others.
+
+    `vectors` (n, d) and `others` (m, d) are float32 with rows of length one; rows of zeros (blank texts) pair with
+    nothing. Exact, on all threads that BLAS may use; beside its arguments memory holds a quarter of them and the pairs.
+    Raises Crowded for more pairs than `LIMIT`, ValueError for a floor that is not over 0.
+    """
+    if floor <= 0:
+        raise ValueError(f"a cosine of {floor} says nothing: the floor must be over 0")
+    items = vectors if others is None else others
+    with _threads() as threads:
+        turn = _turn(vectors, items, floor)
+        rows = _heads(vectors, turn)
+        columns = rows if others is None else _heads(items, turn)
+
+        def strip(start: int) -> Block:
+            """The pairs of some rows."""
+            stop = min(start + ROWS, len(vectors))
+            found = _near(rows[start:stop], columns if others is not None else columns[:stop], floor - SLACK)
+            return _cosines(vectors, items, found, start, floor, within=others is None)
+
+        return gathered(threads(strip, range(0, len(vectors), ROWS)), floor)
+
+
+@contextmanager
+def _threads() -> Iterator[Callable[[Callable[[int], Block], range], Iterator[Block]]]:
+    """A `map` over as many threads as BLAS would use, and BLAS with one in each: it would let half of them wait."""
+    try:
+        from threadpoolctl import threadpool_info, threadpool_limits
+    except ImportError:
+        raise MissingExtra("by: meaning", "curate") from None
+    count = max((library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"), default=1)
+    with threadpool_limits(1, user_api="blas"):
+        pool = ThreadPoolExecutor(count, "synth-llm-meaning")
+        try:
+            yield pool.map
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _turn(vectors: Vectors, items: Vectors, floor: float) -> Vectors | None:
+    """(d, k): the directions along which the bound costs least; None where the whole product does."""
+    import numpy as np
+
+    width = vectors.shape[1]
+    if len(items) < SMALL or len(vectors) < ROWS or width <= HEADS[0]:
+        return None
+    rng = np.random.default_rng(0)
+    left, right = (some[rng.choice(len(some), min(SAMPLE, len(some)), replace=False)] for some in (vectors, items))
+    both = np.concatenate([left, right]).astype(np.float64)
+    directions = np.linalg.eigh(both.T @ both)[1][:, ::-1].astype(np.float32)
+    best, cost = None, float(width)
+    for k in (k for k in HEADS if k < width):
+        turn = np.ascontiguousarray(directions[:, :k])
+        near = np.count_nonzero(_heads(left, turn) @ _heads(right, turn).T >= floor) / (len(left) * len(right))
+        if k + COSINE * near < cost:
+            best, cost = turn, k + COSINE * near
+    return best
+
+
+def _heads(vectors: Vectors, turn: Vectors | None) -> Vectors:
+    """(n, k + 1): the first numbers of the turned vectors, and the length of the rest, never too short."""
+    import numpy as np
+
+    if turn is None:
+        return vectors
+    heads = np.empty((len(vectors), turn.shape[1] + 1), np.float32)
+    for start in range(0, len(vectors), TOGETHER):
+        part = vectors[start : start + TOGETHER]
+        head = part @ turn
+        rest = np.einsum("nd,nd->n", part, part) - np.einsum("nd,nd->n", head, head)
+        heads[start : start + TOGETHER, :-1] = head
+        heads[start : start + TOGETHER, -1] = np.sqrt(np.maximum(rest, 0) + SLACK)
+    return heads
+
+
+def _near(rows: Vectors, columns: Vectors, floor: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """(row, column) of all products that are at least `floor`, block by block."""
+    import numpy as np
+
+    bounds = np.empty((len(rows), COLUMNS), np.float32)
+    for start in range(0, len(columns), COLUMNS):
+        part = columns[start : start + COLUMNS]
+        block = bounds if len(part) == COLUMNS else np.empty((len(rows), len(part)), np.float32)
+        np.matmul(rows, part.T, out=block)
+        row, column = np.divmod(np.flatnonzero(block >= floor), len(part))
+        yield row, column + start
+
+
+def _cosines(
+    vectors: Vectors,
+    items: Vectors,
+    near: Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    first: int,
+    floor: float,
+    within: bool,
+) -> Block:
+    """The pairs among candidates with their cosines, which do not depend on what stands beside them. Raises Crowded."""
+    import numpy as np
+
+    found: list[Block] = []
+    count = 0
+    for row, i in near:
+        j = row + first
+        if within:
+            j, i = j[i < j], i[i < j]
+        for start in range(0, len(i), TOGETHER):
+            some_i, some_j = i[start : start + TOGETHER], j[start : start + TOGETHER]
+            cosine = np.einsum("nd,nd->n", items[some_i], vectors[some_j])
+            cosine[cosine > 1 - ROUNDED] = 1
+            good = cosine >= floor
+            found.append((some_i[good], some_j[good], cosine[good]))
+            count += int(good.sum())
+        if count > LIMIT:
+            raise Crowded
+    if not found:
+        return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32)
+    i, j, cosine = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((i, j))
+    return i[order], j[order], cosine[order]
