@@ -73,7 +73,7 @@ def resized(
         if not name:
             yield Rejected(row, Reject(MISSING, f"has no {what}"))
         elif count == 0:
-            detail = f"{what} '{name}' has its {wanted.get(name, 0)} of {len(members[name])} rows"
-            yield Rejected(row, Reject(SURPLUS, detail, value=number(row, keep)))
+            has = f"has its {wanted[name]} of {len(members[name])} rows" if wanted.get(name) else "gets no rows"
+            yield Rejected(row, Reject(SURPLUS, f"{what} '{name}' {has}", value=number(row, keep)))
         else:
             yield row if count == 1 else [child_of(row, (copy,), {}) for copy in range(count)]

@@ -78,7 +78,7 @@ class Edge(Step):
             score = round(float(scores[at]), 4)
             ctx.note(self.into, row, score, low <= score <= high)
             detail = (
-                f"{score:.0%} of the real rows lie denser; its neighbour number {self.neighbours} is {far[at]:.3f} away"
+                f"{score:.1%} of the real rows lie denser; its neighbour number {self.neighbours} is {far[at]:.3f} away"
             )
             if low <= score <= high:
                 yield {**row, self.into: score}
@@ -87,8 +87,10 @@ class Edge(Step):
 
 
 def _share_below(values: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """For each value the share of `of` that is smaller."""
+    """For each value the share of `of` that is smaller; equal ones count half, so that `of` itself has the mean 1/2."""
     import numpy as np
 
-    share: np.ndarray = np.searchsorted(np.sort(of), values, side="left") / len(of)
+    ordered = np.sort(of)
+    below = np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
+    share: np.ndarray = below / (2 * len(of))
     return share

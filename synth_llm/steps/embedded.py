@@ -44,12 +44,16 @@ class Embedded:
     @classmethod
     def of(cls, rows: Rows, column: str | Sequence[str], encoder: str | None, ctx: Context) -> Embedded:
         """Embed each row's columns together."""
+        import numpy as np
+
         columns = named(column)
         texts = [joined(row, columns) for row in rows]
         filled = [at for at, text in enumerate(texts) if text.strip()]
         places: list[int | None] = [None] * len(texts)
         for place, at in enumerate(filled):
             places[at] = place
+        if not filled:
+            return cls(columns, np.zeros((0, 1), np.float32), filled, places)  # without opening the encoder
         return cls(columns, ctx.encode([texts[at] for at in filled], encoder), filled, places)
 
     def blank(self, row: Row) -> Rejected:
