@@ -12,20 +12,10 @@ the close relatives of a rarer wanted language yourself.
 
 from __future__ import annotations
 
-import functools
-import re
-from typing import Any
-
-from synth_llm.errors import InputError, MissingExtra, nearest
+from synth_llm.languages import AMONG, detector, prose
 from synth_llm.row import Row, Verdict
 
-_AMONG = (
-    *("ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fr", "he", "hi", "id", "it"),
-    *("ja", "ko", "nl", "pl", "pt", "ro", "ru", "sv", "sw", "tr", "uk", "vi", "zh"),
-)
 _CERTAIN = 0.95
-_NO_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|(?:https?:|www\.)\S+", re.DOTALL)
-_LOOKED_AT = 2000
 
 
 def language(
@@ -41,15 +31,16 @@ def language(
     Only the first 2,000 characters are read. Texts without words are kept, without a
     value. Raises InputError for an unknown code, MissingExtra without lingua.
     """
-    detector, wanted = _detector(is_, _AMONG if among is None else tuple(among))
+    guess, languages = detector((is_, *(AMONG if among is None else among)), "the filter language")
+    wanted = languages[is_]
     text = row.get(column)
     if not isinstance(text, str):
         return Verdict(False, "not a text")
-    prose = _prose(text[:_LOOKED_AT])
-    letters = sum(map(str.isalpha, prose))
+    words = prose(text)
+    letters = sum(map(str.isalpha, words))
     if letters == 0:
         return Verdict(True, "no words to tell a language by")
-    ranked = detector.compute_language_confidence_values(prose)
+    ranked = guess.compute_language_confidence_values(words)
     confidence = next(one.value for one in ranked if one.language == wanted)
     best, likeliest = ranked[0].value, ranked[0].language
     if best == 0:
@@ -60,24 +51,3 @@ def language(
             False, f"looks like {likeliest.name.capitalize()} ({best:.2f}); {is_} has {confidence:.2f}", confidence
         )
     return Verdict(True, value=confidence)
-
-
-def _prose(text: str) -> str:
-    words = _NO_PROSE.sub(" ", text).split()
-    return " ".join(word for word in words if not word.lstrip("([{\"'*-“‘«¿¡")[:1].isupper())
-
-
-@functools.lru_cache(maxsize=8)
-def _detector(code: str, among: tuple[str, ...]) -> tuple[Any, Any]:
-    try:
-        from lingua import Language, LanguageDetectorBuilder
-    except ImportError as error:
-        raise MissingExtra("the filter language", "curate") from error
-    known = {one.iso_code_639_1.name.lower(): one for one in Language.all()}
-    for name in (code, *among):
-        if name not in known:
-            raise InputError(f"filter language: no language has the code {name!r}{nearest(name, known)}")
-    wanted = {code, *among}
-    if len(wanted) < 2:
-        raise InputError("filter language: 'among' names no language besides the wanted one")
-    return LanguageDetectorBuilder.from_languages(*(known[name] for name in sorted(wanted))).build(), known[code]

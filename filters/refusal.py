@@ -28,7 +28,13 @@ _REFUSAL = re.compile(
     rf"|^\W*(?:i(?: am|'m) (?:\w+ )?)?(?:sorry|afraid|my apologies|i apologi[sz]e)\b"
     rf"[^.!?\n]{{0,40}}?(?:{_NOT}|\bnot possible\b)"
     rf"|^\W*(?:sorry|unfortunately)\b[^.!?\n]{{0,20}}?\b(?:{_TASK} \w+|it is not possible to \w+)"
-    r"|^\W*it(?: is|'s) (?:not appropriate|not ethical)(?: or \w+)? to\b"
+    r"|\bit(?: is|'s|'s also| is also) (?:not|never|neither) (?:\w+ )?(?:appropriate|ethical|acceptable|within my)\b"
+    r"[^.!?\n]{0,60}? to (?:provide|give|answer|share|discuss|suggest|offer|assist|help|make|create|generate|write)\b"
+    r"|\bi (?:must|have to|need to|would like to|should|cannot help but) (?:\w+ )?(?:point out that (?:the|your|this)"
+    r" (?:question|term|phrase|word|request|statement)|(?:advise|caution|warn) (?:you )?against"
+    r"|inform you that (?:i|it|the))\b"
+    r"|\b(?:question|request|phrase|term|premise|prompt)\b[^.!?\n]{0,60}? (?:is|may|might|does) not (?:be )?(?:\w+ )?"
+    r"(?:appropriate|coherent|meaningful|make (?:any )?sense)\b"
     r"|^\W*it(?: is|'s) (?:not possible|impossible)(?: for \w+)? to (?:\w+ )?"
     r"(?:provide|answer|generate|create|complete|perform|process|access|display|draw)\b"
     rf"|^\W*{_TASK} (?:can ?not|can't|is (?:not (?:possible|appropriate|applicable)|impossible|unclear))\b"
@@ -46,6 +52,10 @@ _SIGNS = (
     "afraid",
     "unfortunately",
     "unclear",
+    "never",
+    "neither",
+    "against",
+    "point out",
 )
 
 
