@@ -67,10 +67,10 @@ def _braced(rest: str) -> str:
 
 def _value(digits: str) -> Fraction | None:
     plain = re.sub(r"[,$€£\s+]", "", digits).replace("−", "-")
-    if len(plain) > MOST_DIGITS:
-        return None
     top, _, bottom = plain.partition("/")
-    return Fraction(top) / Fraction(bottom) if bottom and Fraction(bottom) else Fraction(top)
+    if len(plain) > MOST_DIGITS or (bottom and not int(bottom)):
+        return None
+    return Fraction(top) / int(bottom or 1)
 
 
 def _words(answer: str) -> str:
