@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_llm import (
     Chunk,
-    Dedup,
     Filter,
     Generate,
     InputError,
@@ -29,10 +28,9 @@ from synth_llm import (
 )
 from synth_llm.described import descriptions
 from synth_llm.errors import Reject
-from synth_llm.steps import Rejected, step_types
+from synth_llm.steps import step_types
 from synth_llm.steps.chunk import passages
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.dedup import normalised
 from synth_llm.steps.step import Step
 from tests.project import Model, write_prompts
 
@@ -308,135 +306,6 @@ def test_generate_refuses_answers_that_would_be_one():
     assert "no model 'v' in this recipe; did you mean" not in plan_error(Generate(prompt="write", model="v"), {"topic"})
     assert "prompt write needs column 'topic'; the rows have topics; did you mean 'topic" in plan_error(
         Generate(prompt="write", model="w"), {"topics"}
-    )
-
-
-# dedup
-
-
-def dedup(texts: list[str], examples: list[Row] | None = None, accepted: tuple[Row, ...] = (), **given_: Any) -> Any:
-    step = Dedup(**given_)
-    rows = [row(n, text=text) for n, text in enumerate(texts)]
-    return list(step.split(iter(rows), context(step, examples=examples, accepted=accepted)))
-
-
-def survivors(texts: list[str], **about: Any) -> list[str]:
-    return [item["text"] for item in dedup(texts, **about) if not isinstance(item, Rejected)]
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Good film.", "good film"),
-        ("Good  film", " Good\nfilm "),
-        ("Is it good?", "“Is it good!”"),
-        ("ｆｕｌｌ width", "full width"),
-        ("Stra\u00dfe", "STRASSE"),
-        ("caf\u00e9", "cafe\u0301"),
-        ("It's late", "It’s late"),
-    ],
-)
-def test_what_differs_in_form_alone_is_a_duplicate(one, other):
-    assert survivors([one, other]) == [one]
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("2+2", "2-2"),
-        ("C", "C#"),
-        ("C++", "C"),
-        ("a < b", "a > b"),
-        ("5 %", "5 $"),
-        ("-1", "1"),
-        ("x = 1", "x 1"),
-        ("f(x)", "f[x]"),
-        ("résumé", "resume"),
-        ("!", "?"),
-        ("1.5", "1,6"),
-    ],
-)
-def test_what_differs_in_meaning_is_none(one, other):
-    assert survivors([one, other]) == [one, other]
-
-
-@given(st.text(max_size=40))
-def test_normalising_twice_changes_nothing_and_leaves_something(text):
-    once = normalised(text)
-    assert bool(once) == bool(text)
-    assert normalised(once) in (once, once.strip())
-
-
-def test_the_first_is_kept_and_a_duplicate_names_it():
-    first, second, third = dedup(["a b", "A b.", "a c"])
-    assert (first["_id"], third["_id"]) == ("id0", "id2")
-    assert second.reject.reason == "duplicate"
-    assert second.reject.detail == "repeats id0 (exact, 1.000)"
-    assert second.reject.value == 1.0
-
-
-def test_columns_are_compared_together():
-    step = Dedup(column=["q", "a"])
-    rows = [row(0, q="x", a="y"), row(1, q="x", a="z"), row(2, q="X", a="y!"), row(3, q="x y", a="")]
-    out = list(step.split(rows, context(step)))
-    assert [isinstance(item, Rejected) for item in out[:3]] == [False, False, True]
-
-
-WORDS = [f"w{n}" for n in range(40)]
-
-
-@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
-def test_near_decides_exactly_at_its_threshold(threshold):
-    """Two texts of 40 words with one shingle a word: k shared words have Jaccard k / (80 - k)."""
-    for shared in range(5, 40, 5):
-        texts = [" ".join(WORDS), " ".join(WORDS[:shared] + [f"v{n}" for n in range(40 - shared)])]
-        similarity = shared / (80 - shared)
-        if abs(similarity - threshold) < 0.12 and similarity >= threshold:
-            continue  # LSH may miss a pair close above the threshold
-        kept = survivors(texts, by="near", threshold=threshold, ngram=1)
-        assert len(kept) == (1 if similarity >= threshold else 2), similarity
-
-
-def test_near_says_how_near_and_finds_short_texts():
-    *_, last = dedup(["the cat sat on the mat today", "the cat sat on the mat tonight"], by="near", threshold=0.5)
-    assert last.reject.detail == "repeats id0 (near, 0.667)"
-    assert last.reject.value == pytest.approx(4 / 6)
-    assert survivors(["yes", "no", "Yes!", ""], by="near") == ["yes", "no", ""]
-
-
-@given(st.lists(st.sampled_from(["a b c d", "a b c e", "A b c d.", "x", "X!", "", "2+2", "2-2"]), max_size=12))
-@settings(max_examples=15, deadline=None)
-def test_every_row_comes_out_once_and_near_finds_what_exact_finds(texts):
-    exact, near = survivors(texts), survivors(texts, by="near", threshold=1.0)
-    assert exact == near
-    assert [normalised(text) for text in exact] == list(dict.fromkeys(map(normalised, texts)))
-    assert len(dedup(texts)) == len(texts)
-
-
-@pytest.mark.parametrize("by", ["exact", "near"])
-def test_dedup_against_examples_and_earlier_rounds(by):
-    examples = [{"text": "The seed is known."}]
-    accepted = (row(7, text="This was made before."),)
-    out = dedup(
-        ["the seed is KNOWN", "this was made before", "new"],
-        examples=examples,
-        accepted=accepted,
-        by=by,
-        against=["examples"],
-    )
-    assert [item.reject.detail for item in out[:2]] == [
-        f"repeats example 1 ({by}, 1.000)",
-        f"repeats id7 ({by}, 1.000)",
-    ]
-    assert out[2]["text"] == "new"
-    assert len(survivors(["the seed is KNOWN"], examples=examples, by=by)) == 1
-
-
-def test_dedup_names_what_it_lacks():
-    assert "dedup needs column 'text'; the rows have txt" in plan_error(Dedup(), {"txt"})
-    step = Dedup(against=["examples"])
-    assert "against: the pool of examples needs column 'text'" in plan_error(
-        step, {"text"}, rows=[{"text": "x"}], examples=[{"t": "x"}]
     )
 
 

@@ -87,7 +87,7 @@ def _stored(path: Path, threshold: float) -> tuple[Pairs, Pairs] | None:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             within, across = (
                 Pairs(
                     file[f"{side}_i"].astype(np.int64),

@@ -92,8 +92,8 @@ def keep(pairs: Pairs, threshold: float, order: Ints, against: Pairs | None = No
     after = pairs.i + pairs.j - before
     by_turn = np.lexsort((place[before], place[after]))
     before, after, similarity = before[by_turn], after[by_turn], pairs.similarity[by_turn]
-    starts = np.flatnonzero(np.r_[True, after[1:] != after[:-1]]) if len(after) else np.empty(0, dtype=np.int64)
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(after)], strict=True):
+    starts = np.flatnonzero(np.diff(after, prepend=-1))
+    for start, stop in zip(starts.tolist(), np.append(starts, len(after))[1:].tolist(), strict=True):
         row, others = after[start], before[start:stop]
         stayed = np.where(repeats[others] == -1, similarity[start:stop], -1.0)
         best = int(stayed.argmax())
