@@ -49,6 +49,11 @@ class Against(BaseModel):
     def _short(cls, given: Any) -> Any:
         if isinstance(given, str):
             return {"examples": True} if given == "examples" else {"file": given}
+        if not isinstance(given, dict | Against):
+            raise ValueError(f"write `examples`, a file, or `{{dataset: ORG/NAME}}`, not {given!r}")
+        for name in given if isinstance(given, dict) else ():
+            if name not in cls.model_fields:
+                raise ValueError(f"no setting '{name}'{nearest(str(name), cls.model_fields)}")
         return given
 
     @model_validator(mode="after")
@@ -124,7 +129,7 @@ def _items(entry: Against, shown: str, use: Resources, columns: Sequence[str]) -
             there = ", ".join(list(known)[:SHOWN])
             hint = nearest(column, known)
             near = hint if "did you mean" in hint else ""
-            name = "" if entry.examples else "; name its own with 'column'"
+            name = "" if entry.examples or entry.column else "; name its own with 'column'"
             raise InputError(
                 f"against {entry.written}: no column '{column}' in its rows, which have {there}{near}{name}"
             )

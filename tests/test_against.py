@@ -112,9 +112,9 @@ def test_what_cannot_be_read_is_said_in_one_line(entry, said):
         ({}, "not none"),
         ({"file": "a.jsonl", "run": "b"}, "not file and run"),
         ({"file": "a.jsonl", "split": "test"}, "'split' goes with 'dataset' only"),
-        ({"fil": "a.jsonl"}, "Extra inputs"),
+        ({"fil": "a.jsonl"}, "no setting 'fil'; did you mean 'file'?"),
         ({"file": "a.jsonl", "column": []}, "at least 1 item"),
-        (3, "valid dictionary"),
+        (3, "write `examples`, a file, or"),
     ],
 )
 def test_an_entry_is_one_of_its_kinds(entry, said):

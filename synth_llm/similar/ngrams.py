@@ -14,6 +14,8 @@ SHORT = 6
 """Fewer words in a row say nothing ("what is the capital of")."""
 SHARE = 0.75
 """Of an item that is too short to hold n words, so much in a row counts."""
+TELLING = 3
+"""Of the words in a row so many must be more than a number: `1, 2, 3, ...` stands everywhere."""
 COMMON = 10
 """A run that stands in more items than this is a phrase of the set, and tells none of them (GPT-3 leaves out 13-grams
 that stand in more than 10 documents)."""
@@ -44,7 +46,7 @@ class NgramIndex:
     """The word n-grams of items (GPT-3, arXiv 2005.14165, appendix C; there n is 8 to 13).
 
     A text repeats an item when they share `n` words in a row; of an item shorter than that, three quarters, but never
-    fewer than 6 words. Numbers alone, and runs that many items share, do not count. Holds about 300 bytes a word.
+    fewer than 6 words. Rows of numbers, and runs that many items share, do not count. Holds about 300 bytes a word.
     """
 
     def __init__(self, texts: Sequence[str], n: int) -> None:
@@ -52,13 +54,14 @@ class NgramIndex:
         for number, text in enumerate(texts):
             items.setdefault(tuple(words(text)), number)
         grams: defaultdict[str, list[int]] = defaultdict(list)
+        self._sizes = {number: len(item) for item, number in items.items()}
         self._starts: set[str] = set()
         self._lengths: set[int] = set()
         for item, number in items.items():
             length = min(n, max(SHORT, math.ceil(SHARE * len(item))))
             lettered = [0, *itertools.accumulate(not word.isdecimal() for word in item)]
             for at in range(len(item) - length + 1):
-                if 2 * (lettered[at + length] - lettered[at]) < length:
+                if lettered[at + length] - lettered[at] < TELLING:
                     continue
                 found = grams[" ".join(item[at : at + length])]
                 if not found or found[-1] != number:
@@ -77,8 +80,8 @@ class NgramIndex:
             if at + length > end + 1:  # its n-gram one word before was not shared: a new run
                 start = at
             ends[number] = (start, at + length)
-            run = (start - at - length, number, start)
-            best = run if best is None else min(best, run)
+            size = min(at + length - start, self._sizes[number])  # what repeats itself is shared once
+            best = min(best or (-size, number, start), (-size, number, start))
         if best is None:
             return None
         count, number, start = -best[0], best[1], best[2]
