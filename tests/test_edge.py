@@ -8,11 +8,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from synth_llm import InputError, Recipe, Sample, Source
+from synth_llm import Generate, InputError, Recipe, Request, Sample, Source, Target, run
+from synth_llm.encoders import EncoderEntry
 from synth_llm.geometry import kth_nearest
 from synth_llm.steps import Edge
 from synth_llm.steps.context import Resources
 from tests.distribution import Outcome, at_angles, circle, context, rows_of
+from tests.project import Model, write_prompts
 
 DENSE = [angle / 4 for angle in range(80)]  # 0 to 20 degrees, four a degree
 THIN = [60, 65, 70, 75, 80, 85, 90]  # one in five degrees
@@ -65,6 +67,40 @@ def test_too_few_real_rows_and_a_column_that_is_taken_are_refused():
         step.columns(frozenset({"text", "edge"}), context(step, examples=REAL).use)
     with pytest.raises(ValueError, match="write the lower score first"):
         Edge(to=["examples"], between=(0.9, 0.5))
+
+
+def test_in_rounds_shots_are_drawn_from_thin_regions(tmp_path, monkeypatch):
+    """The model answers with angles; shots of later rounds are accepted rows, none of a dense region."""
+    monkeypatch.chdir(tmp_path)
+    write_prompts(tmp_path)
+    asked: list[str] = []
+
+    def say(text: str, request: Request) -> str:
+        asked.append(text)
+        return str(request.seed % 100)
+
+    recipe = Recipe(
+        models={"writer": Model(say).entry()},
+        source=Source(
+            rows=[{"topic": f"{n}"} for n in range(200)],
+            examples=[{"text": f"{angle:g}"} for angle in REAL],
+        ),
+        encoders={"circle": EncoderEntry(engine="function", function=circle)},
+        steps=[
+            Sample(from_="accepted", weight="edge", n=2),
+            Generate(prompt="shots", model="writer"),
+            Edge(to=["examples"], encoder="circle"),
+        ],
+        target=Target(rows=12, round=20),
+    )
+    result = run(recipe, out=tmp_path / "run")
+    assert result.complete
+    assert len(result.kept) == 12
+    assert all(15 < int(text) < 95 for text in result.kept["text"])
+    assert all(0.5 <= score <= 0.99 for score in result.kept["edge"])
+    shots = [shot for shots in result.kept["shots"] for shot in shots]
+    assert shots, "a second round had shots"
+    assert all(0.5 <= shot["edge"] <= 0.99 for shot in shots)
 
 
 # sample: weight
