@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +33,7 @@ def project(tmp_path, monkeypatch):
 
 
 def gold(rows: list[dict[str, Any]], label: str = "truth", **settings: Any) -> dict[str, Any]:
-    with open("gold.jsonl", "w") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
+    Path("gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {"file": "gold.jsonl", "label": label, **settings}
 
 
