@@ -173,7 +173,7 @@ def test_every_row_comes_out_once_and_near_finds_what_exact_finds(texts):
     assert len(dedup(texts)) == len(texts)
 
 
-SIMILAR = ["a b c d e f", "a b c d e g", "a b c d h g", "x y z", "x y z w", "x y z w v", "q"]
+SIMILAR = ["a b c d e f", "a b c d e g", "a b c d h g", "x y z", "x y z w", "x y z w v", "q", "x x x x", "x x", "x x y y"]
 
 
 @given(st.lists(st.sampled_from(SIMILAR), max_size=12), st.sampled_from(["near", "rouge", "meaning"]))

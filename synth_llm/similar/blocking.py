@@ -39,7 +39,9 @@ def sharing(
         block = by_item[part]
         later = np.repeat(members[block], counts[block])
         pair = distinct(later * count + members[spans(begins[block], counts[block])])
-        yield pair % count, pair // count
+        earlier, later = pair % count, pair // count
+        two = earlier != later  # an item may have a key twice
+        yield earlier[two], later[two]
 
 
 def distinct(values: NDArray[Any]) -> NDArray[Any]:
