@@ -28,13 +28,15 @@ LATER = {"jinja2", "pydantic", "yaml"}
 """Lighter, but not needed to print a help text either."""
 
 LAYERS = (
-    ("errors", "keys", "row", "described", "fence", "measure.agreement"),
+    ("errors", "keys", "row", "described", "fence", "languages", "measure.agreement", "measure.fluency", "quality", "text"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
-    ("files", "gives", "parse", "needs", "roles"),
+    ("files", "gives", "parse", "needs", "roles", "pii_forms"),
+    ("pii",),
     ("template", "prompt", "expression", "source", "journal"),
     ("against",),
-    ("models", "embed", "embed_local", "encoders", "similar", "vectors"),
+    ("student",),
+    ("models", "embed", "embed_local", "encoders", "measure", "similar", "vectors"),
     ("steps",),
     ("recipe", "candidates", "rounds"),
     ("account", "prices", "plan", "segment", "output"),

@@ -15,13 +15,17 @@ from synth_llm.steps.filter import Filter
 from synth_llm.steps.generate import Generate
 from synth_llm.steps.judge import Judge
 from synth_llm.steps.label_check import LabelCheck
+from synth_llm.steps.label_errors import LabelErrors
 from synth_llm.steps.leak_check import LeakCheck
 from synth_llm.steps.map import Map
 from synth_llm.steps.match import Match
 from synth_llm.steps.mix import Mix
+from synth_llm.steps.quality import Quality
 from synth_llm.steps.redact import Redact
 from synth_llm.steps.sample import Sample
+from synth_llm.steps.score import Score
 from synth_llm.steps.select import Select
+from synth_llm.steps.slor import Slor
 from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
 
 __all__ = [
@@ -36,16 +40,20 @@ __all__ = [
     "Generate",
     "Judge",
     "LabelCheck",
+    "LabelErrors",
     "LeakCheck",
     "Map",
     "Match",
     "Mix",
+    "Quality",
     "Redact",
     "Rejected",
     "RowStep",
     "Rows",
     "Sample",
+    "Score",
     "Select",
+    "Slor",
     "Step",
     "step_types",
 ]
@@ -60,12 +68,16 @@ BUILT_IN: tuple[type[Step], ...] = (
     Generate,
     Judge,
     LabelCheck,
+    LabelErrors,
     LeakCheck,
     Map,
     Match,
     Mix,
+    Quality,
     Redact,
     Sample,
+    Score,
+    Slor,
     Select,
 )
 
