@@ -1,0 +1,1 @@
+"""Small models that are trained on rows: to find errors among them, and to measure what they are worth."""
