@@ -107,8 +107,9 @@ class _quietly:
     def __enter__(self) -> None:
         import transformers
 
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        said: Any = transformers.logging
+        said.set_verbosity_error()
+        said.disable_progress_bar()
         for name in ("sentence_transformers", "huggingface_hub", "model2vec"):
             logging.getLogger(name).setLevel(logging.ERROR)
 

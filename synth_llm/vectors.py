@@ -43,14 +43,20 @@ class Vectors:
 
         marks = ",".join("?" * len(keys))
         query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
-        found = self._do(lambda db: db.execute(query, keys).fetchall())
-        vectors = {key: np.frombuffer(data, np.float32) for key, data in found or () if len(data) % 4 == 0}
+        width, found = self._do(lambda db: (_width(db), db.execute(query, keys).fetchall())) or (0, ())
+        vectors = {key: np.frombuffer(data, np.float32) for key, data in found if len(data) == 4 * width > 0}
         return {key: vector for key, vector in vectors.items() if _sound(float(vector @ vector))}
 
     def add(self, items: Iterable[tuple[bytes, np.ndarray]]) -> None:
         """Store vectors of length one, or zeros."""
         lines = [(key, vector.tobytes()) for key, vector in items]
-        self._do(lambda db: db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", lines))
+
+        def write(db: sqlite3.Connection) -> None:
+            if not _width(db):
+                db.execute(f"PRAGMA user_version = {len(lines[0][1]) // 4}")
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", lines)
+
+        self._do(write)
 
     def close(self) -> None:
         """Close the file."""
@@ -178,7 +184,7 @@ class StoredEncoder:
                 vector = found.get(key)
                 if vector is not None and vectors is None:
                     vectors = np.zeros((n, len(vector)), np.float32)
-                if vector is None or vectors is None or len(vector) != vectors.shape[1]:
+                if vector is None or vectors is None:
                     new.append(first[key])
                 else:
                     vectors[first[key]] = vector
@@ -192,15 +198,22 @@ class StoredEncoder:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # tokenizers take no half surrogate pairs
         vectors = np.asarray(self._encoder.encode(whole), dtype=np.float32)
         self.encoded += len(texts)
-        if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] != (width or vectors.shape[1]):
-            raise FatalError(
-                f"encoder {self.name}: gives {vectors.shape} for {len(texts)} texts, not a vector for each"
-            )
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            said = f"gives {vectors.shape} for {len(texts)} texts, not a vector for each"
+            raise FatalError(f"encoder {self.name}: {said}")
+        if width not in {None, vectors.shape[1]}:
+            said = f"gives {vectors.shape[1]} numbers a text, where it gave {width} before: it is another model now"
+            raise FatalError(f"encoder {self.name}: {said}; change its 'revision'")
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all():
             raise FatalError(f"encoder {self.name}: gives numbers that are not finite")
         unit: np.ndarray = vectors / np.where(lengths > 0, lengths, 1)
         return unit
+
+
+def _width(db: sqlite3.Connection) -> int:
+    """The numbers of each vector in a file; 0 of a new one."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _key(text: str) -> bytes:

@@ -15,22 +15,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synth_llm.errors import MissingExtra
+from synth_llm.similar.cells import cells
 from synth_llm.similar.pairs import LIMIT, Crowded, Pairs, gathered
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Ints = NDArray[np.intp]
     Vectors = NDArray[np.float32]
-    Block = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
+    Block = tuple[Ints, Ints, Vectors]
 
 ROWS, COLUMNS = 256, 1024
 """Of a block of bounds: 1 MB a thread, which the processor's cache holds."""
 TOGETHER = 4096
 """Pairs whose cosines are computed together."""
+EXACT = 250_000**2
+"""Products of rows and items that are all computed: a minute on two cores, where encoding takes an hour."""
 SMALL = 5000
 """Items from which it pays to turn them."""
 SAMPLE = 2000
@@ -49,28 +53,39 @@ def meaning_pairs(vectors: Vectors, floor: float, *, others: Vectors | None = No
     """All pairs with a cosine of at least `floor`, sorted by (j, i): within the rows, or of rows and others.
 
     `vectors` (n, d) and `others` (m, d) are float32 with rows of length one; rows of zeros (blank texts) pair with
-    nothing. Exact, on all threads that BLAS may use; beside its arguments memory holds a quarter of them and the pairs.
-    Raises Crowded for more pairs than `LIMIT`, ValueError for a floor that is not over 0.
+    nothing. Every pair is found, whatever the order of the rows, up to `EXACT` products; beyond that the search looks
+    into near `cells`, and misses a few pairs, fewer the closer they are. Works on all threads that BLAS may use; beside
+    its arguments memory holds a third of them and the pairs.
+
+    Raises Crowded for more pairs than `LIMIT`, ValueError for a floor that is not over 0, MissingExtra.
     """
+    import numpy as np
+
     if floor <= 0:
         raise ValueError(f"a cosine of {floor} says nothing: the floor must be over 0")
+    within = others is None
     items = vectors if others is None else others
     with _threads() as threads:
         turn = _turn(vectors, items, floor)
         rows = _heads(vectors, turn)
-        columns = rows if others is None else _heads(items, turn)
+        columns = rows if within else _heads(items, turn)
+        every, listed = np.arange(len(vectors)), np.arange(len(items))
+        if len(vectors) * len(items) > EXACT:
+            areas = cells(rows, columns, threads)
+        else:
+            starts = range(0, len(vectors), ROWS)
+            areas = [(every[at : at + ROWS], listed[: at + ROWS] if within else listed) for at in starts]
 
-        def strip(start: int) -> Block:
-            """The pairs of some rows."""
-            stop = min(start + ROWS, len(vectors))
-            found = _near(rows[start:stop], columns if others is not None else columns[:stop], floor - SLACK)
-            return _cosines(vectors, items, found, start, floor, within=others is None)
+        def search(area: tuple[Ints, Ints]) -> Block:
+            near = _near(rows, columns, *area, floor - SLACK)
+            return _cosines(vectors, items, near, floor, within)
 
-        return gathered(threads(strip, range(0, len(vectors), ROWS)), floor)
+        pairs = gathered(threads(search, areas), floor)
+    return _sorted(pairs, len(items))
 
 
 @contextmanager
-def _threads() -> Iterator[Callable[[Callable[[int], Block], range], Iterator[Block]]]:
+def _threads() -> Iterator[Callable[..., Iterator[Any]]]:
     """A `map` over as many threads as BLAS would use, and BLAS with one in each: it would let half of them wait."""
     try:
         from threadpoolctl import threadpool_info, threadpool_limits
@@ -121,36 +136,31 @@ def _heads(vectors: Vectors, turn: Vectors | None) -> Vectors:
     return heads
 
 
-def _near(rows: Vectors, columns: Vectors, floor: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """(row, column) of all products that are at least `floor`, block by block."""
+def _near(rows: Vectors, items: Vectors, some: Ints, others: Ints, floor: float) -> Iterator[tuple[Ints, Ints]]:
+    """(row, item) of the products of `some` rows and `others` of the items that reach `floor`, block by block."""
     import numpy as np
 
-    bounds = np.empty((len(rows), COLUMNS), np.float32)
-    for start in range(0, len(columns), COLUMNS):
-        part = columns[start : start + COLUMNS]
-        block = bounds if len(part) == COLUMNS else np.empty((len(rows), len(part)), np.float32)
-        np.matmul(rows, part.T, out=block)
-        row, column = np.divmod(np.flatnonzero(block >= floor), len(part))
-        yield row, column + start
+    bounds = np.empty((ROWS, COLUMNS), np.float32)
+    for top in range(0, len(some), ROWS):
+        part = some[top : top + ROWS]
+        left = rows[part]
+        for start in range(0, len(others), COLUMNS):
+            right = items[others[start : start + COLUMNS]]
+            whole = (len(left), len(right)) == bounds.shape
+            block = np.matmul(left, right.T, out=bounds) if whole else left @ right.T
+            row, item = np.divmod(np.flatnonzero(block >= floor), len(right))
+            yield part[row], others[item + start]
 
 
-def _cosines(
-    vectors: Vectors,
-    items: Vectors,
-    near: Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    first: int,
-    floor: float,
-    within: bool,
-) -> Block:
-    """The pairs among candidates with their cosines, which do not depend on what stands beside them. Raises Crowded."""
+def _cosines(vectors: Vectors, items: Vectors, near: Iterator[tuple[Ints, Ints]], floor: float, within: bool) -> Block:
+    """The pairs (i, j) among candidates (j, i), with cosines that do not depend on what stands beside them. Crowded."""
     import numpy as np
 
     found: list[Block] = []
     count = 0
-    for row, i in near:
-        j = row + first
+    for j, i in near:
         if within:
-            j, i = j[i < j], i[i < j]
+            j, i = np.maximum(i, j)[i != j], np.minimum(i, j)[i != j]
         for start in range(0, len(i), TOGETHER):
             some_i, some_j = i[start : start + TOGETHER], j[start : start + TOGETHER]
             cosine = np.einsum("nd,nd->n", items[some_i], vectors[some_j])
@@ -158,10 +168,17 @@ def _cosines(
             good = cosine >= floor
             found.append((some_i[good], some_j[good], cosine[good]))
             count += int(good.sum())
-        if count > LIMIT:
+        if count > 2 * LIMIT:  # each may be here twice
             raise Crowded
     if not found:
         return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32)
     i, j, cosine = (np.concatenate(column) for column in zip(*found, strict=True))
-    order = np.lexsort((i, j))
-    return i[order], j[order], cosine[order]
+    return i, j, cosine
+
+
+def _sorted(pairs: Pairs, items: int) -> Pairs:
+    """The pairs by (j, i), each once."""
+    import numpy as np
+
+    _, at = np.unique(pairs.j.astype(np.int64) * items + pairs.i, return_index=True)
+    return Pairs(pairs.i[at], pairs.j[at], pairs.similarity[at], pairs.floor)
