@@ -225,7 +225,6 @@ def test_ten_words_of_an_item_are_found_wherever_they_stand(items, before, cut, 
     if len(some) >= 10:
         assert run_found is not None
         assert run_found.words >= len(some)
-        assert run_found.item == len(items) or run_found.words > len(some)
 
 
 @settings(max_examples=60, deadline=None)
@@ -245,3 +244,17 @@ def test_nearest_is_what_sorting_all_gives_in_any_block(rows, items, top, seed):
     cosines = one @ other.T
     wanted = [[(int(n), float(line[n])) for n in np.argsort(-line)[:top] if line[n] > 0] for line in cosines]
     assert [[n for n, _ in near] for near in nearest(one, other, top)] == [[n for n, _ in near] for near in wanted]
+
+
+@pytest.mark.encoder
+def test_a_rephrased_item_is_rejected_by_its_meaning():
+    write("test.jsonl", [{"text": CLIPS}, {"text": ZEROS}])
+    rows = [
+        "In April Natalia sold 48 clips to friends; in May she sold half that number of clips.",
+        "Bake a rye bread.",
+    ]
+    step = Decontaminate(against=["test.jsonl"], tiers=["exact", "ngram", "meaning"])
+    result = run(Recipe(source=Source(rows=[{"text": text} for text in rows]), steps=[step]), out="out")
+    assert [row["other"] for row in result.rejected] == ["test.jsonl 1"]
+    assert "(meaning, 0." in result.rejected[0]["detail"]
+    assert [row["text"] for row in result.kept] == rows[1:]
