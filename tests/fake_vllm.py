@@ -24,6 +24,7 @@ def from_optional(
     temperature=1.0,
     max_tokens=16,
     logprobs=None,
+    prompt_logprobs=None,
     seed=None,
     stop=None,
     top_k=0,
@@ -89,7 +90,17 @@ class Engine:
         one = types.SimpleNamespace(
             index=0, text="a" * made, token_ids=[7] * made, finish_reason="length", logprobs=logprobs and places
         )
-        return types.SimpleNamespace(request_id=name, finished=True, prompt_token_ids=[1, 2], outputs=[one])
+        prompt, params = next(
+            (given["prompt_token_ids"], params.given) for key, given, params in reversed(self.added) if key == name
+        )
+        scores = None
+        if "prompt_logprobs" in params:
+            scores = [None, *({token: Logprob(-0.5, str(token))} for token in prompt[1:])]
+        else:
+            prompt = [1, 2]
+        return types.SimpleNamespace(
+            request_id=name, finished=True, prompt_token_ids=prompt, prompt_logprobs=scores, outputs=[one]
+        )
 
     def has_unfinished_requests(self):
         return bool(self.running)

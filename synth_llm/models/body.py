@@ -13,7 +13,8 @@ class Token(NamedTuple):
     """A token of an answer, its log-probability, and the likeliest alternatives with theirs."""
 
     text: str
-    logprob: float
+    logprob: float | None
+    """None for the first token of a text: nothing is before it."""
     top: Sequence[tuple[str, float]] = ()
 
 
@@ -56,7 +57,7 @@ def refusal(message: str) -> bytes:
 
 
 def _chat_logprobs(tokens: Sequence[Token]) -> dict[str, Any]:
-    def entry(text: str, logprob: float) -> dict[str, Any]:
+    def entry(text: str, logprob: float | None) -> dict[str, Any]:
         return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
     content = [{**entry(one.text, one.logprob), "top_logprobs": [entry(*other) for other in one.top]} for one in tokens]

@@ -61,6 +61,11 @@ class Request:
         first = self.messages[0]
         return first["content"] if first["role"] == TEXT else None
 
+    @property
+    def echo(self) -> bool:
+        """Whether it asks for the log-probabilities of its own text: all of it, or of a chat its last message."""
+        return self.sampling.get("echo") is True
+
     def _canonical(self) -> str:
         """`canonical` of the fields, put together from parts: what many requests share is encoded once."""
         said = ",".join(f'{{"content":{quoted(m["content"])},"role":{quoted(m["role"])}}}' for m in self.messages)

@@ -8,7 +8,7 @@ from typing import Any
 
 from synth_llm.errors import FatalError, nearest
 
-OURS = ("temperature", "max_tokens", "stop", "logprobs", "return_token_ids", "chat_template_kwargs")
+OURS = ("temperature", "max_tokens", "stop", "logprobs", "echo", "return_token_ids", "chat_template_kwargs")
 DRAWING = ("top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff")
 """They cut the unlikely tokens off before one is drawn, in this order."""
 PASSED = (

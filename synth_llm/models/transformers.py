@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synth_llm.errors import FatalError
-from synth_llm.models.body import Said, body, refusal
+from synth_llm.models.body import Said, Token, body, refusal
 from synth_llm.models.decode import Row, decode
 from synth_llm.models.gather import Gather, Waiting
+from synth_llm.models.likelihood import logprobs
 from synth_llm.models.pretrained import Pretrained, load
 from synth_llm.models.request import THINK, Answer, Request
 from synth_llm.models.sampling import Sampling
@@ -82,9 +83,11 @@ class Transformers:
 
     def _part(self, pretrained: Pretrained, part: Sequence[Waiting], sampling: Sampling) -> list[Answer] | None:
         """The answers of some rows; None when they do not fit into the memory together."""
-        rows = [_row(pretrained, one, sampling) for one in part]
-        todo = [row for row in rows if isinstance(row, Row)]
         try:
+            if part[0].request.echo:
+                return [self._scored(pretrained, one.request, sampling) for one in part]
+            rows = [_row(pretrained, one, sampling) for one in part]
+            todo = [row for row in rows if isinstance(row, Row)]
             if todo:
                 decode(pretrained, todo, sampling)
         except (MemoryError, RuntimeError) as error:
@@ -104,36 +107,71 @@ class Transformers:
         said = Said(text, row.finish or "length", len(row.ids), row.said, tokens)
         return Answer(body(request, said, self.name or Path(self._folder).name))
 
+    def _scored(self, pretrained: Pretrained, request: Request, sampling: Sampling) -> Answer:
+        """The log-probabilities of a request's own text. Raises FatalError for a model that has none to give."""
+        if pretrained.seq2seq:
+            raise FatalError("a seq2seq model does not score given text: take a causal one")
+        prompt = _prompt_or_refusal(pretrained, request, sampling)
+        if isinstance(prompt, Answer):
+            return prompt
+        said = request.messages[-1]["content"]
+        ids, before = prompt, 0
+        if request.raw is None:
+            before = len(prompt)
+            ids = prompt + list(pretrained.tokenizer(said, add_special_tokens=False)["input_ids"])
+        if pretrained.context is not None and len(ids) > pretrained.context:
+            return _too_long(pretrained, len(ids))
+        tokens = [
+            Token(pretrained.text([token]), logprob)
+            for token, logprob in zip(ids[before:], logprobs(pretrained, ids)[before:], strict=True)
+        ]
+        return Answer(body(request, Said(said, "stop", len(ids), (), tokens), self.name or Path(self._folder).name))
+
 
 def _row(pretrained: Pretrained, one: Waiting, sampling: Sampling) -> Row | Answer:
     """The request as a row of a batch, or its refusal. Raises FatalError when no request of its form can be asked."""
-    import jinja2
-
     request = one.request
+    ids = _prompt_or_refusal(pretrained, request, sampling)
+    if isinstance(ids, Answer):
+        return ids
     try:
-        ids = _prompt(pretrained, request, sampling)
         constraint = None if request.schema is None else pretrained.constraints.of(request.schema)
-    except jinja2.TemplateError as error:
-        return Answer(refusal(f"the model's chat template refuses it: {error}"), 400)
-    except (TypeError, ValueError) as error:  # half a surrogate pair; a schema that cannot be followed
+    except (TypeError, ValueError) as error:  # a schema that cannot be followed
         return Answer(refusal(" ".join(str(error).split())[:300]), 400)
     room = sampling.max_tokens
     if pretrained.context is not None:
         left = pretrained.context - (0 if pretrained.seq2seq else len(ids))
         if left < 1 or len(ids) > pretrained.context:
-            said = f"the prompt has {len(ids)} tokens; the model's context holds {pretrained.context}"
-            return Answer(refusal(said), 400)
+            return _too_long(pretrained, len(ids))
         room = min(room, left)
     return Row(ids, request.seed, room, one.gone, constraint)
 
 
+def _too_long(pretrained: Pretrained, tokens: int) -> Answer:
+    said = f"the prompt has {tokens} tokens; the model's context holds {pretrained.context}"
+    return Answer(refusal(said), 400)
+
+
+def _prompt_or_refusal(pretrained: Pretrained, request: Request, sampling: Sampling) -> list[int] | Answer:
+    import jinja2
+
+    try:
+        return _prompt(pretrained, request, sampling)
+    except jinja2.TemplateError as error:
+        return Answer(refusal(f"the model's chat template refuses it: {error}"), 400)
+    except (TypeError, ValueError) as error:  # half a surrogate pair
+        return Answer(refusal(" ".join(str(error).split())[:300]), 400)
+
+
 def _prompt(pretrained: Pretrained, request: Request, sampling: Sampling) -> list[int]:
-    """The tokens of a prompt.
+    """The tokens of a prompt; of a chat to be scored, of all before its last message.
 
     A seq2seq model reads one text: the messages' texts, a line each. So does a causal model without a chat template,
     which takes one message only.
     """
     tokenizer, messages = pretrained.tokenizer, list(request.messages)
+    if request.echo and request.raw is None:
+        messages = messages[:-1]
     text, special = "\n".join(message["content"] for message in messages), True
     if request.raw is None and not pretrained.seq2seq:
         if tokenizer.chat_template:
@@ -141,7 +179,7 @@ def _prompt(pretrained: Pretrained, request: Request, sampling: Sampling) -> lis
                 messages, tokenize=False, add_generation_prompt=True, **sampling.template
             )
             special = False
-        elif [message["role"] for message in messages] != ["user"]:
+        elif [message["role"] for message in request.messages] != ["user"]:
             raise FatalError(
                 "the model's tokenizer has no chat template, and the prompt is more than one user message: "
                 "set `api: completions`, or take a model with a template"

@@ -73,6 +73,8 @@ class _Job:
     request: Request
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Answer]
+    begin: int = 0
+    """Of a chat to be scored: the first token of its last message."""
 
     def end(self, what: Answer | SynthError) -> None:
         """Hand the result to whoever waits, if somebody still does."""
@@ -136,11 +138,11 @@ class _Batch(threading.Thread):
             for name, output in finished:
                 job = self._jobs.pop(name, None)
                 if job is not None:
-                    job.end(self._answer(output, job.request))
+                    job.end(self._answer(output, job))
 
-    def _answer(self, output: Any, request: Request) -> Answer | SynthError:
+    def _answer(self, output: Any, job: _Job) -> Answer | SynthError:
         try:
-            return answer(output, request, self._model)
+            return answer(output, job.request, self._model, job.begin)
         except Passing as error:
             return error
 
@@ -171,6 +173,7 @@ class _Batch(threading.Thread):
         for name, job in new.items():
             with self._refusals(name):
                 prompts[name] = engine.prompt(job.request)
+                job.begin = prompts[name].begin
         for name in sorted(prompts, key=lambda name: prompts[name].text):
             with self._refusals(name):
                 engine.add(name, prompts[name], new[name].request)

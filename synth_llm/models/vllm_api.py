@@ -60,6 +60,8 @@ class Prompt(NamedTuple):
 
     text: str
     ids: list[int]
+    begin: int = 0
+    """Of a chat to be scored: the first token of its last message."""
 
 
 def checked(arguments: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -166,11 +168,13 @@ class Engine:
         try:
             if raw is not None:
                 return Prompt(raw, list(self._tokenizer.encode(raw)))
+            messages = list(request.messages)
+            said = messages.pop()["content"] if request.echo else ""
             template = {**given, **({"chat_template": self._template} if self._template else {})}
-            text = self._tokenizer.apply_chat_template(
-                list(request.messages), tokenize=False, add_generation_prompt=True, **template
-            )
-            return Prompt(text, list(self._tokenizer.encode(text, add_special_tokens=False)))
+            text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **template)
+            ids = list(self._tokenizer.encode(text, add_special_tokens=False))
+            last = list(self._tokenizer.encode(said, add_special_tokens=False)) if said else []
+            return Prompt(text + said, ids + last, len(ids) if said else 0)
         except refusals as error:
             if raw is None and not self._template and getattr(self._tokenizer, "chat_template", "") is None:
                 raise FatalError(
@@ -193,6 +197,8 @@ class Engine:
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         given = {name: value for name, value in request.sampling.items() if name not in OURS}
+        if request.echo:
+            given = {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 0}
         for name in given:
             if name not in self._known:
                 raise FatalError(
@@ -270,11 +276,16 @@ def _template(given: str | None) -> str | None:
         raise InputError(f"arguments: chat_template: {given}: {error.strerror}") from None
 
 
-def answer(output: Any, request: Request, model: str) -> Answer:
-    """vLLM's output as an answer. Raises Passing when vLLM failed on this request."""
+def answer(output: Any, request: Request, model: str, begin: int = 0) -> Answer:
+    """vLLM's output as an answer; of a text to be scored, from token `begin`. Raises Passing when vLLM failed on it."""
     one = output.outputs[0]
     if one.finish_reason in {"error", "abort"}:
         raise Passing(f"model {model}: vLLM gave this request up")
+    if request.echo:
+        places = zip(output.prompt_logprobs, output.prompt_token_ids, strict=True)
+        scored = [_token(place, token, 0) if place else Token("", None) for place, token in places][begin:]
+        text = request.messages[-1]["content"]
+        return Answer(body(request, Said(text, "stop", len(output.prompt_token_ids), (), scored), model))
     tokens = None
     if one.logprobs is not None:
         most = int(request.sampling["logprobs"])
