@@ -12,7 +12,8 @@ from synth_llm.library import Library
 from synth_llm.prompt import load_prompt
 
 FENCE = re.compile(r"<(\w+) ([0-9a-f]{16})>\n(.*?)\n</\1 \2>", re.S)
-JUDGES = sorted(name for name in Library().names("prompts") if name.startswith("judge/"))
+JUDGES = sorted(name for name in Library().names("prompts") if name.startswith("judge/") and name != "judge/sentiment")
+"""All but the one for models so small that marks confuse them."""
 GIVEN = {"labels", "shots", "kind", "about"}
 """What a judge's prompt gets from the recipe or the step, and not from a row."""
 

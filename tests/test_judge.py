@@ -204,11 +204,11 @@ def test_label_check_is_held_against_gold_and_never_sees_it():
         seen.append(json.dumps(request.messages))
         return by_word(text)
 
-    rows = [{"text": f"{word} {n}", "label": f"ZEBRA {by_word(word)}"} for n in range(3) for word in ("fine", "poor")]
-    step = LabelCheck(prompt="label", model="a", labels=["good", "bad"], gold=gold(rows, "label"))
+    rows = [{"text": f"{word} {n}", "label": "ZEBRA"} for n in range(3) for word in ("fine", "poor")]
+    step = LabelCheck(prompt="label", model="a", labels=["good", "bad", "ZEBRA"], gold=gold(rows, "label"))
     found = report(judged({"a": say}, [{"text": "fine", "label": "good"}], step))
     assert len(seen) == 7
-    assert "ZEBRA" not in "".join(seen)
+    assert "ZEBRA" not in "".join(seen), "the prompt of this test does not name the labels"
     assert found["accuracy"]["value"] == 0
 
 
@@ -224,12 +224,22 @@ def test_label_check_is_held_against_gold_and_never_sees_it():
         (panel("a", gold={"file": "gold.jsonl", "label": "label"}), r"gold\.jsonl:1: gold needs column 'label'"),
         (panel("a", gold={"file": "null.jsonl", "label": "truth"}), r"null\.jsonl:2: gold: the label 'truth' is null"),
         (panel("a", gold={"file": "bare.jsonl", "label": "truth"}), r"bare\.jsonl:1: gold needs column 'text'"),
+        (
+            panel("a", gold={"file": "other.jsonl", "label": "truth"}),
+            r"other\.jsonl:1: gold: 'fair' is none of good, bad",
+        ),
+        (
+            Judge(prompt="score", model=["a", "b"], vote="weighted", gold={"file": "true.jsonl", "label": "truth"}),
+            "on the judge's scale",
+        ),
         (panel("a", gold={"file": "gold.jsonl", "label": "text"}), "sees 'text', the gold label"),
     ],
 )
 def test_what_cannot_be_held_against_gold_is_said_before_a_call(step, message, project):
     gold(GOLD)
     (project / "null.jsonl").write_text('{"text": "a", "truth": "good"}\n{"text": "a", "truth": null}\n')
+    (project / "other.jsonl").write_text('{"text": "a", "truth": "fair"}\n')
+    (project / "true.jsonl").write_text('{"text": "a", "truth": true}\n')
     (project / "bare.jsonl").write_text('{"truth": "good"}\n')
     entries = {name: Model().entry(temperature=0) for name in "ab"}
     with pytest.raises(InputError, match=message):

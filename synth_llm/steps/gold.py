@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synth_llm.calibrate import Judged, calibration, is_right
+from synth_llm.calibrate import Judged, calibration, is_right, text_of
 from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.files import read_file
 from synth_llm.row import ID, LINEAGE, PARENT, Row, source_id
@@ -37,8 +37,10 @@ class Gold(BaseModel):
     """The threshold in the manifest is the lowest from which this share of the gold rows is right; by default .9, one
     wrong row in ten."""
 
-    def rows(self, use: Resources, needed: Columns) -> list[Row]:
-        """The rows with ids. Raises InputError, with file and line, when a column or a label is missing."""
+    def rows(self, use: Resources, needed: Columns, known: Collection[str] = ()) -> list[Row]:
+        """The rows with ids. Raises InputError, with file and line, when a column or a label is missing, or the label
+        is none of those `known`, where they are known.
+        """
         path = resolve(self.file, use.base)
         rows: list[Row] = []
         seen: dict[str, int] = {}
@@ -49,6 +51,9 @@ class Gold(BaseModel):
                 raise place.error(error.message) from None
             if row[self.label] is None:
                 raise place.error(f"gold: the label '{self.label}' is null")
+            if known and text_of(row[self.label]) not in known:
+                said = f"'{text_of(row[self.label])[:60]}' is none of {', '.join(known)}"
+                raise place.error(f"gold: {said[:300]}")
             shown = {name: value for name, value in row.items() if name != self.label}
             again = seen[source_id(shown, 0)] = seen.get(source_id(shown, 0), -1) + 1
             label = _typed(row[self.label]) if path.suffix.lower() == ".csv" else row[self.label]

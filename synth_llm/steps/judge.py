@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from synth_llm.calibrate import text_of
 from synth_llm.errors import InputError, Reject
 from synth_llm.models.request import Schema
 from synth_llm.prompt import Prompt
@@ -70,9 +71,19 @@ class Judge(Step):
         if self.gold is not None:
             if self.gold.label in needed:
                 raise InputError(f"prompt {self.prompt} sees '{self.gold.label}', the gold label")
-            self._deciding(prompt)
-            self.gold.rows(use, needed)
+            self._check_gold(self.gold, prompt, needed, use)
         return have | set(prompt.gives.columns)
+
+    def _check_gold(self, gold: Gold, prompt: Prompt, needed: Columns, use: Resources) -> None:
+        """Raises InputError for gold labels that the judge's word cannot be held against."""
+        schema = _plain(prompt.gives.record["properties"][self._deciding(prompt)])
+        choices = [text_of(value) for value in schema["enum"]] if isinstance(schema.get("enum"), list) else []
+        rows = gold.rows(use, needed, choices)
+        on_scale = schema.get("type") not in {"integer", "number"} or not any(
+            isinstance(row[gold.label], bool) for row in rows
+        )
+        if self.vote == "weighted" and not on_scale:
+            raise InputError("vote: weighted needs gold labels on the judge's scale, not true and false")
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with its scores. Raises Reject as the answer was, or as `abstained`."""
@@ -184,9 +195,9 @@ def _expected(ballot: Ballot, prompt: Prompt, ctx: Context) -> Ballot:
     told = ctx.notes.report.setdefault("expected scores", {"weighted": 0, "plain": {}})
     for column in _voted(prompt):
         allowed, value = _allowed(prompt, column), record[column]
-        if isinstance(value, bool) or not isinstance(value, int) or not allowed:
+        if isinstance(value, bool) or not isinstance(value, int) or not all(type(one) is int for one in allowed or ""):
             continue
-        found = expected_score(body_of(ctx, ballot.judge, ballot.keys[0]), column, allowed)
+        found = expected_score(body_of(ctx, ballot.judge, ballot.keys[0]), column, allowed or ())
         if found.score is None:
             told["plain"][found.why] = told["plain"].get(found.why, 0) + 1
         else:

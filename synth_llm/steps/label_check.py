@@ -87,7 +87,7 @@ class LabelCheck(Step):
         if self.gold is not None:
             if self.gold.label in needed:
                 raise InputError(f"prompt {self.prompt} sees '{self.gold.label}', the gold label")
-            self.gold.rows(use, needed)
+            self.gold.rows(use, needed, self._labels(use))
         return have | {"judged", "agreement"}
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
