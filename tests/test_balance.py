@@ -96,6 +96,12 @@ def test_a_column_that_is_not_there_is_named():
         step.columns(frozenset({"label"}), context(step).use)
 
 
+@pytest.mark.parametrize("to", ["up", 0, 2.5, True, None])
+def test_a_size_that_is_none_is_refused_in_words(to):
+    with pytest.raises(ValueError, match="write down, over, or the number of rows"):
+        Balance(to=to)
+
+
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.sampled_from(["down", "over", 5]), st.integers(1, 4))
 def test_every_row_comes_out_once_and_sizes_are_as_asked(counts, to, copies):
     outcome = Outcome(Balance(to=to, copies=copies), labelled(*counts))

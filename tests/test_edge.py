@@ -35,7 +35,7 @@ def test_rows_among_few_real_rows_are_kept_with_their_score():
 
 
 def test_the_band_can_be_open():
-    outcome = edge(at_angles(10.1, 72, 180), between=(0, 1), into="thin")
+    outcome = edge(at_angles(10.1, 72, 180), between=[0, 1], into="thin")
     scores = outcome.values("thin")
     assert scores == sorted(scores)
     assert scores[-1] == 1.0
@@ -44,7 +44,7 @@ def test_the_band_can_be_open():
 def test_a_copy_of_a_real_row_scores_as_that_row_among_the_others():
     vectors = np.array(circle([str(angle) for angle in REAL]), dtype=np.float32)
     far = kth_nearest(vectors, vectors, 5)
-    scores = edge(at_angles(*REAL), between=(0, 1)).values("edge")
+    scores = edge(at_angles(*REAL), between=[0, 1]).values("edge")
     assert np.argmax(far) == np.argmax(scores)
     assert np.mean(scores) == pytest.approx(0.5, abs=0.001), "real rows lie evenly over the scores"
 
@@ -66,7 +66,7 @@ def test_too_few_real_rows_and_a_column_that_is_taken_are_refused():
     with pytest.raises(InputError, match="already have a column 'edge'"):
         step.columns(frozenset({"text", "edge"}), context(step, examples=REAL).use)
     with pytest.raises(ValueError, match="write the lower score first"):
-        Edge(to=["examples"], between=(0.9, 0.5))
+        Edge(to=["examples"], between=[0.9, 0.5])
 
 
 def test_in_rounds_shots_are_drawn_from_thin_regions(tmp_path, monkeypatch):

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from synth_llm.row import Row, canonical
 from synth_llm.steps.classes import resized
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+
+
+def _size(value: Any) -> Any:
+    """One message for the two types that a size can have."""
+    if value in ("down", "over") or (type(value) is int and value > 0):
+        return value
+    raise ValueError(f"is {value!r}; write down, over, or the number of rows that each class shall have")
 
 
 class Balance(Step):
@@ -25,7 +32,7 @@ class Balance(Step):
 
     column: str | list[str] = "label"
     """The column whose values are the classes; of several columns, each combination is one."""
-    to: Literal["down", "over"] | Annotated[int, Field(ge=1, strict=True)] = "down"
+    to: Annotated[Literal["down", "over"] | int, BeforeValidator(_size)] = "down"
     """`down`: every class as large as the rarest; `over`: as the commonest; a number: so many rows each."""
     copies: int | None = Field(default=None, ge=1)
     """A row stands at most so many times; with 1 none is copied. Without it, as often as its class needs."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from synth_llm.against import Against
 from synth_llm.errors import InputError, Reject
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.embedded import Embedded, named, read_target, target_vectors
+from synth_llm.steps.embedded import Embedded, Targets, named, read_target, target_vectors
 from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
 
 if TYPE_CHECKING:
@@ -31,13 +30,13 @@ class Edge(Step):
 
     type: ClassVar[str] = "edge"
 
-    to: list[Against] = Field(min_length=1)
+    to: Targets
     """The real rows: `examples`, files, runs, datasets."""
     column: str | list[str] = "text"
     """The column, or columns together, that are embedded."""
     neighbours: int = Field(default=5, ge=1)
     """k: with fewer the score is noisy, with more a small region counts as thin by its size alone."""
-    between: tuple[Share, Share] = (0.5, 0.99)
+    between: list[Share] = Field(default=[0.5, 0.99], min_length=2, max_length=2)
     """The scores that are kept. Below lies the denser half of the real data, above is what hardly any real row lies
     as far out as: most often off the topic. `[0, 1]` keeps all, with their scores."""
     into: str = "edge"
@@ -48,7 +47,7 @@ class Edge(Step):
     @model_validator(mode="after")
     def _ordered(self) -> Edge:
         if self.between[0] >= self.between[1]:
-            raise ValueError(f"between: {list(self.between)} is empty; write the lower score first")
+            raise ValueError(f"between: {self.between} is empty; write the lower score first")
         return self
 
     def columns(self, have: Columns, use: Resources) -> Columns:

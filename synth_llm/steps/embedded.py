@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator, Field
 
 from synth_llm.against import Against, joined, read_against
 from synth_llm.errors import Reject
@@ -15,6 +17,11 @@ from synth_llm.steps.step import Rejected, Rows
 
 if TYPE_CHECKING:
     import numpy as np
+
+Targets = Annotated[
+    list[Against], BeforeValidator(lambda given: given if isinstance(given, list) else [given]), Field(min_length=1)
+]
+"""Rows of other data, in one place or several."""
 
 
 def named(column: str | Sequence[str]) -> list[str]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pydantic import Field
-
-from synth_llm.against import Against
 from synth_llm.errors import Reject
 from synth_llm.quotas import Amount, how_many
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.embedded import Embedded, generator, named, read_target, target_vectors
+from synth_llm.steps.embedded import Embedded, Targets, generator, named, read_target, target_vectors
 from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
 
 NOT_MATCHED = "not matched"
@@ -30,7 +27,7 @@ class Match(Step):
     type: ClassVar[str] = "match"
     final: ClassVar[bool] = True
 
-    to: list[Against] = Field(min_length=1)
+    to: Targets
     """The target: rows as those that the data is meant for: `examples`, files, runs, datasets."""
     rows: Amount
     """How many are kept: a whole number, or below 1 a share of the rows. The fewer, the more alike."""
