@@ -34,7 +34,9 @@ _PATTERNS = (
     rf"{_SORRY}(?:could|can|would|will) you (?:please |kindly )?"
     r"(?:provide|clarify|specify|share|give me|tell me|rephrase|elaborate|paste|send)\b",
     rf"{_SORRY}please (?:provide|share|paste|specify|clarify|give)\b"
-    r"(?=[^.!?\n]{0,80}(?:so (?:that )?i\b|for me\b|i can\b|you (?:would like|want|need)|\.?\Z))",
+    r"(?=[^.!?\n]{0,80}(?:so (?:that )?i\b|for me\b|i can\b|you (?:would like|want|need))"
+    r"|(?: me)?(?: with)? (?:the|more|an?|your|additional|further) (?:\w+ ){0,2}(?:text|article|passage|sentence"
+    r"|paragraph|input|information|context|details|question|data|list)\b)",
     rf"\b{_MORE} (?:is|are) (?:needed|required|necessary)\b",
     # cannot be told
     r"\bit(?: is|'s) (?:\w+ )?(?:difficult|hard|impossible|not possible) (?:for me )?"

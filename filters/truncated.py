@@ -59,7 +59,7 @@ def _cut(text: Text) -> str:
         return "ends with the mark of a list's item"
     if last[-1] == "," and not (len(lines) == 2 or _is_letter(lines)):
         return "ends at a comma"
-    if last[-1] in _OPENING:
+    if last[-1] in _OPENING and not _EMOTICON.search(last[-3:]):
         return "ends at an opening bracket"
     if last[-1] not in ".!?…。！？" and _is_open(last):
         return "ends inside a bracket"

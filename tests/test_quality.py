@@ -75,7 +75,9 @@ def test_labels_that_say_nothing_rank_like_a_coin(tmp_path: Path) -> None:
 
 def test_ratings_need_to_say_what_is_good(tmp_path: Path) -> None:
     path = rated(tmp_path, label=lambda good: 5 if good else 2.5)
-    with pytest.raises(InputError, match=r"rated.jsonl:1: quality: the label 'ok' is 2.5, neither true nor false; of rat"):
+    with pytest.raises(
+        InputError, match=r"rated.jsonl:1: quality: the label 'ok' is 2.5, neither true nor false; of rat"
+    ):
         Outcome(quality(path), rows_of({"text": GOOD}))
     assert Outcome(quality(path, good=4), rows_of({"text": GOOD})).report["fit"]["good"] == 40
 
