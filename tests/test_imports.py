@@ -28,7 +28,8 @@ LATER = {"jinja2", "pydantic", "yaml"}
 """Lighter, but not needed to print a help text either."""
 
 LAYERS = (
-    ("errors", "keys", "row", "described", "fence", "languages", "measure.agreement", "measure.fluency", "quality", "text"),
+    ("errors", "keys", "row", "described", "languages", "measure.fluency", "quality", "text"),
+    ("fence", "final_answer", "measure.agreement", "calibrate", "verdicts"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
     ("files", "gives", "parse", "needs", "roles", "pii_forms"),
