@@ -26,11 +26,14 @@ def _grid(grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 InlineRow = Annotated[dict[str, Any], AfterValidator(files.checked)]
-KINDS = ("rows", "file", "dataset", "run", "texts", "grid", "empty")
+KINDS = ("rows", "file", "dataset", "run", "texts", "parts", "grid", "empty")
+ORIGIN = "origin"
+"""The column that says which part of a source a row is of."""
 
 
 class Source(BaseModel):
-    """Where the rows come from: exactly one of rows, file, dataset, run, texts, grid, empty. Paths: see `resolve`."""
+    """Where the rows come from: exactly one of rows, file, dataset, run, texts, parts, grid, empty. Paths: see
+    `resolve`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,6 +53,8 @@ class Source(BaseModel):
     """The folder of an earlier run: its kept rows, as new source rows."""
     texts: str | None = None
     """A folder of .txt and .md files, with its subfolders: columns `file` (path in the folder) and `text`, sorted."""
+    parts: Annotated[dict[str, Source], Field(min_length=1)] | None = None
+    """Several sources one after the other, such as `real` and `synthetic`; the column `origin` says which a row is of."""
     grid: Annotated[dict[str, list[Any]], AfterValidator(_grid), Field(min_length=1)] | None = None
     """One row for each combination of these attributes; the last attribute varies fastest. Repeated as needed."""
     empty: Annotated[int, Field(ge=1, strict=True)] | Literal[True] | None = None
@@ -72,6 +77,9 @@ class Source(BaseModel):
             raise ValueError(f"'{min(stray)}' goes with 'dataset' only")
         if given[0] in ("grid", "empty") and (stray := self.model_fields_set & {"id", "repeat"}):
             raise ValueError(f"'{min(stray)}' does not go with '{given[0]}'")
+        for name, part in (self.parts or {}).items():
+            if stray := part.model_fields_set & {"parts", "grid", "empty", "id", "repeat", "examples"}:
+                raise ValueError(f"parts.{name}: '{min(stray)}' does not go into a part; give it beside 'parts'")
         return self
 
 
@@ -146,7 +154,13 @@ def read_examples(source: Source, base: Path) -> list[Row]:
 
 
 def columns(source: Source, base: Path) -> list[str]:
-    """The columns of the rows: all that stand in the first 100 rows (which is all there are, but in JSON)."""
+    """The columns of the rows: all that stand in the first 100 rows (which is all there are, but in JSON).
+
+    Of several parts, those that all of them have: what a step needs, it needs of every row.
+    """
+    if source.parts is not None:
+        each = [columns(part, base) for part in source.parts.values()]
+        return [*(name for name in each[0] if all(name in other for other in each)), ORIGIN]
     return list(dict.fromkeys(name for row in itertools.islice(read_rows(source, base), 100) for name in row))
 
 
@@ -170,6 +184,10 @@ def _read(source: Source, base: Path) -> Iterator[Placed]:
     """The rows with their places, as they stand there."""
     if source.rows is not None:
         return ((Place(number=number), dict(row)) for number, row in enumerate(source.rows, 1))
+    if source.parts is not None:
+        return (
+            (place, {**row, ORIGIN: name}) for name, part in source.parts.items() for place, row in _placed(part, base)
+        )
     if source.grid is not None:
         names, product = list(source.grid), itertools.product(*source.grid.values())
         return ((Place(number=n), dict(zip(names, values, strict=True))) for n, values in enumerate(product, 1))

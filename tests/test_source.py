@@ -332,7 +332,7 @@ def test_bad_paths(source: dict[str, str], message: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({}, "give exactly one of rows, file, dataset, run, texts, grid, empty, not none"),
+        ({}, "give exactly one of rows, file, dataset, run, texts, parts, grid, empty, not none"),
         ({"file": "x", "grid": {"a": [1]}}, "not file and grid"),
         ({"file": "x", "split": "test"}, "'split' goes with 'dataset' only"),
         ({"empty": 3, "id": "x"}, "'id' does not go with 'empty'"),
@@ -432,3 +432,29 @@ def test_a_dataset_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("datasets.load_dataset", load)
     with pytest.raises(InputError, match=r"^org/name: the dataset cannot be loaded: ConnectionError: no network"):
         rows(dataset="org/name")
+
+
+def test_parts_come_one_after_the_other_and_say_which_they_are(tmp_path):
+    (tmp_path / "real.jsonl").write_text('{"text": "a", "who": "x"}\n')
+    source = Source(
+        parts={"real": Source(file="real.jsonl"), "made": Source(rows=[{"prompt": "b"}], rename={"prompt": "text"})}
+    )
+    assert list(read_rows(source, tmp_path)) == [
+        {"text": "a", "who": "x", "origin": "real"},
+        {"text": "b", "origin": "made"},
+    ]
+    assert columns(source, tmp_path) == ["text", "origin"]
+
+
+def test_renamed_columns_may_be_swapped_and_must_be_there(tmp_path):
+    swapped = Source(rows=[{"a": 1, "b": 2}], rename={"a": "b", "b": "a"})
+    assert list(read_rows(swapped, tmp_path)) == [{"b": 1, "a": 2}]
+    with pytest.raises(InputError, match="rename: has no column 'text'; did you mean 'texts'"):
+        list(read_rows(Source(rows=[{"texts": 1}], rename={"text": "t"}), tmp_path))
+    with pytest.raises(InputError, match="'a' would overwrite the column 'b'"):
+        list(read_rows(Source(rows=[{"a": 1, "b": 2}], rename={"a": "b"}), tmp_path))
+
+
+def test_a_part_has_no_settings_of_the_whole():
+    with pytest.raises(ValueError, match=r"parts.real: 'examples' does not go into a part"):
+        Source(parts={"real": Source(rows=[{"a": 1}], examples=[{"a": 1}])})

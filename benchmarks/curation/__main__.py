@@ -18,6 +18,7 @@ BARS = {
     "label_errors": ["label_errors"],
     "worth": ["worth"],
     "balance": ["balance"],
+    "distribution": ["distribution"],
     "pii": ["pii"],
     "whole": ["whole"],
 }
