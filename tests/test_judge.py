@@ -13,6 +13,7 @@ import pytest
 
 from synth_llm import Answer, Filter, InputError, Judge, LabelCheck, Recipe, Source, run
 from synth_llm.errors import FatalError
+from synth_llm.estimate import estimate
 from synth_llm.execute import prepare
 from tests.project import Model, write_prompts
 
@@ -108,6 +109,15 @@ def test_a_judge_that_cannot_be_read_has_no_vote():
     assert len(result.kept[0]["_lineage"]) == 3, "the call was made and paid"
     none = judged({"a": verdict(lambda _: None), "b": verdict(lambda _: None)}, [{"text": "x"}], panel("a", "b"))
     assert [gone["reason"] for gone in none.rejected] == ["unparseable"]
+
+
+def test_a_panel_is_planned_and_estimated_for_each_of_its_judges():
+    entries = {name: Model().entry(temperature=0).model_copy(update={"model": name}) for name in "abc"}
+    source = Source(rows=[{"text": "x"}, {"text": "y"}])
+    ready, _ = prepare(Recipe(models=entries, source=source, steps=[panel("a", "c")]))
+    assert ready.used == ["a", "c"]
+    assert ready.calls == {"judge verdict": 2}
+    assert [(one.model, one.calls) for one in estimate(ready).steps] == [("a", 2), ("c", 2)]
 
 
 def test_label_check_by_a_panel():
