@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from synth_llm import InputError
 from synth_llm.measure.label_errors import (
+    above_chance,
     agreement,
     combined,
     confident_learning,
@@ -54,6 +55,16 @@ def test_rankings():
     proba = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]])
     assert self_confidence(proba, np.array([0, 2])).tolist() == [0.6, 0.3]
     assert normalised_margin(proba, np.array([0, 2])) == pytest.approx([0.3, -0.2])
+
+
+def test_a_student_of_noise_is_not_above_chance():
+    draws = np.random.default_rng(0)
+    labels = draws.integers(0, 2, 400)
+    proba = draws.dirichlet([1, 1], 400)
+    assert not above_chance(proba, labels)
+    assert not above_chance(np.tile([0.9, 0.1], (400, 1)), (np.arange(400) % 10 == 0).astype(int))  # the commonest
+    proba[np.arange(0, 400, 4)] = np.eye(2)[labels[::4]]
+    assert above_chance(proba, labels)
 
 
 def test_students_are_combined_by_the_geometric_mean():
@@ -183,6 +194,13 @@ def test_too_few_rows_or_labels_are_all_kept(columns):
     outcome = found_in(columns)
     assert len(outcome.kept) == len(columns)
     assert outcome.report["judged"] == 0
+
+
+def test_where_nothing_can_be_learned_no_row_is_judged():
+    columns = [{"text": f"{at * 77 % 360}", "label": "ab"[at * at // 7 % 2]} for at in range(60)]
+    outcome = found_in(columns)
+    assert not outcome.rejects
+    assert "no better than chance" in outcome.report["not learned"]
 
 
 def test_copies_of_a_wrong_row_do_not_vouch_for_each_other():

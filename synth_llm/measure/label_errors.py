@@ -131,6 +131,20 @@ def agreement(proba: np.ndarray, given: np.ndarray) -> Found:
     return Found(likely != given, likely, _calibrated(given, likely, given, proba.shape[1]))
 
 
+def above_chance(proba: np.ndarray, given: np.ndarray) -> bool:
+    """Whether the likeliest labels agree with the given ones more often than labels drawn in the same shares would.
+
+    By two standard errors. A student that did not learn, of too few rows or of texts that do not show their label,
+    finds errors everywhere, and all of them are its own.
+    """
+    import numpy as np
+
+    n, k = proba.shape
+    predicted = proba.argmax(axis=1)
+    chance = float(np.bincount(given, minlength=k) @ np.bincount(predicted, minlength=k)) / n**2
+    return float((predicted == given).mean()) > chance + 2 * (chance * (1 - chance) / n) ** 0.5
+
+
 def self_confidence(proba: np.ndarray, given: np.ndarray) -> np.ndarray:
     """(n,) from 0 to 1: the probability of the given label. The lower, the likelier an error."""
     import numpy as np

@@ -52,8 +52,8 @@ class LabelErrors(Step):
     """A student looks at each row's vector, another at its words; each learns from the rows of the other folds.
 
     Copies of a text, and rows of one parent, are in one fold: a student never saw a row's twin. Rows without a text or
-    a label are kept as they are, as are those of a label with fewer rows than folds: nothing could be learned of it.
-    The manifest says which labels are confused.
+    a label are kept as they are, as are those of a label with fewer rows than folds, and all of them when students
+    predict the labels no better than chance: nothing was learned. The manifest says which labels are confused.
     """
 
     type: ClassVar[str] = "label_errors"
@@ -114,7 +114,7 @@ class LabelErrors(Step):
         """By row, of those that can be judged."""
         import numpy as np
 
-        from synth_llm.measure.label_errors import agreement, confident_learning, self_confidence
+        from synth_llm.measure.label_errors import above_chance, agreement, confident_learning, self_confidence
 
         usable = self._labelled(rows)
         origins = same_origin(usable, self.folds)
@@ -123,19 +123,28 @@ class LabelErrors(Step):
         chosen = [(one, origin) for one, origin in zip(usable, origins, strict=True) if one.label in known]
         labels = sorted(known)
         if len(labels) < 2 or not chosen:
-            _report(ctx, len(rows), labels, np.zeros(0, int), np.zeros(0, int), np.zeros((len(labels), len(labels))))
-            return {}
+            return self._none(ctx, len(rows), labels)
         judged = [one for one, _ in chosen]
         given = np.array([labels.index(one.label) for one in judged])
         if self.trusted:
             proba = self._taught(learn, judged, labels, ctx)
         else:
             proba = self._cross_validated(judged, given, [origin for _, origin in chosen], ctx)
+            if not above_chance(proba, given):
+                ctx.report("not learned", "students predict the labels no better than chance: no row is judged by them")
+                return self._none(ctx, len(rows), labels)
         found = (agreement if self.by == "agreement" else confident_learning)(proba, given)
         _report(ctx, len(rows), labels, given, found.likely, found.joint)
         own, other = self_confidence(proba, given), self_confidence(proba, found.likely)
         each = zip(judged, found.likely, own, other, strict=True)
         return {one.id: Finding(one.label, labels[at], float(p), float(q)) for one, at, p, q in each}
+
+    def _none(self, ctx: Context, rows: int, labels: Sequence[str]) -> dict[str, Finding]:
+        """Nothing was judged."""
+        import numpy as np
+
+        _report(ctx, rows, labels, np.zeros(0, int), np.zeros(0, int), np.zeros((0, 0)))
+        return {}
 
     def _cross_validated(
         self, judged: Sequence[Labelled], given: np.ndarray, origins: Sequence[int], ctx: Context
