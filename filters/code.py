@@ -1,8 +1,8 @@
 """Drops answers whose code does not parse: Python and JSON, where the fence or the task says that it is that.
 
-Looked at are blocks fenced as ```python or ```json, and a whole answer without fences that looks like Python (each line
-that is not indented begins as a statement does) or JSON (it begins with a bracket) when the task asks for it. Code is
-parsed and never run. Lines of a notebook's magic ("!pip", "%time") and sessions (">>>") are looked over.
+Looked at are blocks that are fenced as python or json, and a whole answer without fences that looks like Python (each
+line that is not indented begins as a statement does) or JSON (it begins with a bracket) when the task asks for it. Code
+is parsed and never run. Lines of a notebook's magic ("!pip", "%time") and sessions (">>>") are looked over.
 
 Defaults: `languages` None means both. `given` None means "instruction", "input" and "prompt": where the task is read.
 """

@@ -56,10 +56,10 @@ def test_every_filter_has_the_one_shape(name: str) -> None:
     assert [thing for thing in public if vars(loaded)[thing].__module__ == name] == [name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "same_final_answer"])  # that takes numbers
 @pytest.mark.parametrize("row", [{}, {"text": None}, {"text": 3}, {"text": ["a"]}])
 def test_what_is_not_a_text_is_dropped(name: str, row: dict[str, Any]) -> None:
-    assert FILTERS[name]({**row, "reference": "1"}, **SETTINGS.get(name, {})) == Verdict(False, "not a text")
+    assert FILTERS[name](row, **SETTINGS.get(name, {})) == Verdict(False, "not a text")
 
 
 @given(st.text(max_size=300), st.text(max_size=300))

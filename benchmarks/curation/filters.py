@@ -44,7 +44,7 @@ def bar() -> Iterator[Line]:
     yield _false_drops(dolly, checks)
     yield from _refusals()
     yield _speed([row["output"] for row in (*alpaca, *dolly) if row["output"].strip()])
-    yield from _quality(alpaca)
+    yield _quality(alpaca)
 
 
 def _rows(name: str) -> list[Row]:
@@ -137,15 +137,10 @@ def _datatrove(texts: list[str]) -> Any:
         done = subprocess.run([python, str(script), str(file)], capture_output=True, text=True, timeout=1800)
     if done.returncode:
         raise Failed(f"datatrove: {last_line(done.stderr)}")
-    return json.loads(last_line_whole(done.stdout))
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def last_line_whole(output: str) -> str:
-    """The last line, uncut."""
-    return output.strip().splitlines()[-1]
-
-
-def _quality(rows: list[Row]) -> Iterator[Line]:
+def _quality(rows: list[Row]) -> Line:
     """Fitted on half of the rated rows, tried on the other, and the other way round, beside negative length."""
     import numpy as np
 
@@ -158,15 +153,15 @@ def _quality(rows: list[Row]) -> Iterator[Line]:
     length = -np.array([float(len(row["output"])) for row in rows])
     encoder = stored_encoder(EncoderEntry(), Path())
     vectors = encoder.encode(["\n".join(filter(None, texts)) for texts in parts])
-    for name, given in (("statistics", None), ("and embeddings", vectors)):
-        splits = [_halves(values, given, good, length, seed) for seed in range(SPLITS)]
-        score, plain, low, high = splits[0]
-        others = f"{min(one[0] for one in splits):.3f} to {max(one[0] for one in splits):.3f}"
-        figure = (
-            f"AUROC {score:.3f}, negative length {plain:.3f}, more by {low:+.3f} to {high:+.3f}; {SPLITS} splits: "
-            f"{others}, {sum(one[2] > 0 for one in splits)} above length by more than the interval"
-        )
-        yield f"quality: {name}", figure, "above negative length by more than the interval", low > 0
+    splits = [_halves(values, vectors, good, length, seed) for seed in range(SPLITS)]
+    score, plain, low, high = splits[0]
+    figure = (
+        f"AUROC {score:.3f}, negative length {plain:.3f}, more by {low:+.3f} to {high:+.3f}; in {SPLITS} splits "
+        f"{min(one[0] for one in splits):.3f} to {max(one[0] for one in splits):.3f}, "
+        f"{sum(one[2] > 0 for one in splits)} above length by more than the interval; "
+        f"without embeddings {_halves(values, None, good, length, 0)[0]:.3f}"
+    )
+    return "quality", figure, "above negative length by more than the interval", low > 0
 
 
 def _halves(values: Any, vectors: Any, good: Any, length: Any, seed: int) -> tuple[float, float, float, float]:
