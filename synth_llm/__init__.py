@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synth_llm.against import Against
+    from synth_llm.encoders import EncoderEntry
     from synth_llm.errors import FatalError, InputError, MissingExtra, SynthError
     from synth_llm.execute import Result, run, run_async
     from synth_llm.models.budget import Limits
@@ -16,9 +18,33 @@ if TYPE_CHECKING:
     from synth_llm.recipe import ModelEntry, Recipe, Target
     from synth_llm.row import Row, Verdict
     from synth_llm.source import Source
-    from synth_llm.steps import Chunk, Dedup, Filter, Generate, Judge, LabelCheck, Map, Sample
+    from synth_llm.steps import (
+        Balance,
+        Chunk,
+        Compare,
+        Decontaminate,
+        Dedup,
+        Edge,
+        Filter,
+        Generate,
+        Judge,
+        LabelCheck,
+        LabelErrors,
+        LeakCheck,
+        Map,
+        Match,
+        Mix,
+        Quality,
+        Redact,
+        Sample,
+        Score,
+        Select,
+        Slor,
+    )
 
 _HOMES = {
+    "synth_llm.against": ("Against",),
+    "synth_llm.encoders": ("EncoderEntry",),
     "synth_llm.errors": ("FatalError", "InputError", "MissingExtra", "SynthError"),
     "synth_llm.models.budget": ("Limits",),
     "synth_llm.models.request": ("Answer", "Request"),
@@ -26,29 +52,66 @@ _HOMES = {
     "synth_llm.row": ("Row", "Verdict"),
     "synth_llm.execute": ("Result", "run", "run_async"),
     "synth_llm.source": ("Source",),
-    "synth_llm.steps": ("Chunk", "Dedup", "Filter", "Generate", "Judge", "LabelCheck", "Map", "Sample"),
+    "synth_llm.steps": (
+        "Balance",
+        "Chunk",
+        "Compare",
+        "Decontaminate",
+        "Dedup",
+        "Edge",
+        "Filter",
+        "Generate",
+        "Judge",
+        "LabelCheck",
+        "LabelErrors",
+        "LeakCheck",
+        "Map",
+        "Match",
+        "Mix",
+        "Quality",
+        "Redact",
+        "Sample",
+        "Score",
+        "Select",
+        "Slor",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Against",
     "Answer",
+    "Balance",
     "Chunk",
+    "Compare",
+    "Decontaminate",
     "Dedup",
+    "Edge",
+    "EncoderEntry",
     "FatalError",
     "Filter",
     "Generate",
     "InputError",
     "Judge",
     "LabelCheck",
+    "LabelErrors",
+    "LeakCheck",
     "Limits",
     "Map",
+    "Match",
     "MissingExtra",
+    "Mix",
     "ModelEntry",
+    "Quality",
     "Recipe",
+    "Redact",
     "Request",
     "Result",
     "Row",
     "Sample",
+    "Score",
+    "Select",
+    "Slor",
     "Source",
     "SynthError",
     "Target",

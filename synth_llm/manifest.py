@@ -120,7 +120,7 @@ def _spent(state: State) -> dict[str, float]:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp", "datasketch")
+    packages = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp", "sentence-transformers")
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for package in packages:
         with suppress(PackageNotFoundError):

@@ -21,14 +21,27 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "synth_llm").rglob("*.py"))
 
 HEAVY = {
-    *("aiohttp", "datasets", "datasketch", "faiss", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
-    *("ray", "sentence_transformers", "torch", "transformers", "vllm", "xllamacpp"),
+    *("aiohttp", "datasets", "faiss", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
+    *("presidio_analyzer", "rapidfuzz", "ray", "scipy", "sentence_transformers", "sklearn", "torch", "transformers"),
+    *("vllm", "xllamacpp"),
 }
 LATER = {"jinja2", "pydantic", "yaml"}
 """Lighter, but not needed to print a help text either."""
 
 LAYERS = (
-    ("errors", "keys", "row", "described", "languages", "measure.fluency", "quality", "text"),
+    (
+        "errors",
+        "keys",
+        "row",
+        "described",
+        "languages",
+        "measure.fluency",
+        "quality",
+        "text",
+        "scores",
+        "geometry",
+        "quotas",
+    ),
     ("fence", "final_answer", "measure.agreement", "calibrate", "verdicts"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
@@ -151,6 +164,7 @@ def test_every_import_is_a_declared_dependency() -> None:
         project["dependencies"]
         + extras["local"]
         + extras["curate"]
+        + extras["embed"]
         + extras["transformers"]
         + extras["train"]
         + extras["vllm"]
