@@ -61,6 +61,7 @@ __all__ = [
 BUILT_IN: tuple[type[Step], ...] = (
     Balance,
     Chunk,
+    Compare,
     Decontaminate,
     Dedup,
     Edge,
