@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from synth_llm.errors import InputError, MissingExtra
@@ -83,7 +83,7 @@ def _spelled(tokens: Ints, counts: Ints, lengths: Ints) -> list[str]:
     letters = (np.cumsum(again) - 1)[tokens[kept]]
     joined = "".join(map(chr, letters.tolist()))
     ends = np.r_[0, np.cumsum(kept)][np.cumsum(lengths)].tolist()
-    return [joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [joined[start:end] for start, end in pairwise([0, *ends])]
 
 
 def _prefixes(tokens: Ints, counts: Ints, lengths: Ints, floor: float) -> tuple[NDArray[np.uint32], Ints]:
