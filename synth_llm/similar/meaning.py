@@ -69,16 +69,19 @@ def meaning_pairs(vectors: Vectors, floor: float, *, others: Vectors | None = No
         turn = _turn(vectors, items, floor)
         rows = _heads(vectors, turn)
         columns = rows if within else _heads(items, turn)
-        every, listed = np.arange(len(vectors)), np.arange(len(items))
+        areas: list[tuple[Any, Any]]
         if len(vectors) * len(items) > EXACT:
             areas = cells(rows, columns, threads)
         else:
             starts = range(0, len(vectors), ROWS)
-            areas = [(every[at : at + ROWS], listed[: at + ROWS] if within else listed) for at in starts]
+            areas = [(slice(at, at + ROWS), slice(at + ROWS if within else None)) for at in starts]
 
-        def search(area: tuple[Ints, Ints]) -> Block:
-            near = _near(rows, columns, *area, floor - SLACK)
-            return _cosines(vectors, items, near, floor, within)
+        every, listed = np.arange(len(vectors)), np.arange(len(items))
+
+        def search(area: tuple[Any, Any]) -> Block:
+            j, i = every[area[0]], listed[area[1]]
+            near = _near(rows[area[0]], columns[area[1]], floor - SLACK)
+            return _cosines(vectors, items, ((j[row], i[item]) for row, item in near), floor, within)
 
         pairs = gathered(threads(search, areas), floor)
     return _sorted(pairs, len(items))
@@ -136,20 +139,19 @@ def _heads(vectors: Vectors, turn: Vectors | None) -> Vectors:
     return heads
 
 
-def _near(rows: Vectors, items: Vectors, some: Ints, others: Ints, floor: float) -> Iterator[tuple[Ints, Ints]]:
-    """(row, item) of the products of `some` rows and `others` of the items that reach `floor`, block by block."""
+def _near(rows: Vectors, items: Vectors, floor: float) -> Iterator[tuple[Ints, Ints]]:
+    """(row, item) of the products that reach `floor`, block by block."""
     import numpy as np
 
     bounds = np.empty((ROWS, COLUMNS), np.float32)
-    for top in range(0, len(some), ROWS):
-        part = some[top : top + ROWS]
-        left = rows[part]
-        for start in range(0, len(others), COLUMNS):
-            right = items[others[start : start + COLUMNS]]
+    for top in range(0, len(rows), ROWS):
+        left = rows[top : top + ROWS]
+        for start in range(0, len(items), COLUMNS):
+            right = items[start : start + COLUMNS]
             whole = (len(left), len(right)) == bounds.shape
             block = np.matmul(left, right.T, out=bounds) if whole else left @ right.T
             row, item = np.divmod(np.flatnonzero(block >= floor), len(right))
-            yield part[row], others[item + start]
+            yield row + top, item + start
 
 
 def _cosines(vectors: Vectors, items: Vectors, near: Iterator[tuple[Ints, Ints]], floor: float, within: bool) -> Block:
