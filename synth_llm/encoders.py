@@ -39,7 +39,7 @@ class EncoderEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     engine: Literal["sentence-transformers", "model2vec", "openai", "function"] = "sentence-transformers"
-    """`sentence-transformers` (PyTorch), `model2vec` (static vectors: a hundred times quicker, and coarse), `openai`
+    """`sentence-transformers` (PyTorch), `model2vec` (static vectors: much quicker, and coarse), `openai`
     (`/v1/embeddings` of any compatible endpoint), `function` (from Python)."""
     model: str | None = None
     """A model's folder or its name on the Hub, or at the endpoint; the packaged all-MiniLM-L6-v2 when absent."""
@@ -49,7 +49,7 @@ class EncoderEntry(BaseModel):
     batch: int | None = Field(default=None, ge=1)
     """Texts together; when absent 32, at an endpoint 128."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """sentence-transformers: `bfloat16` is up to twice as quick where the processor has it, and ranks alike."""
+    """sentence-transformers: `bfloat16` is quicker where the processor has it, and ranks alike."""
     dimensions: int | None = Field(default=None, ge=1)
     """Cut the vectors to so many numbers, of models that are made for it."""
     url: str | None = None

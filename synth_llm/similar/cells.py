@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.intp]
     Vectors = NDArray[np.float32]
 
-PROBES = 16
-"""Cells that a row looks into. Within rows both of a pair look."""
+PROBES = 32
+"""Cells that a row looks into. Within rows both of a pair look: of 9,646 pairs of 100,000 rows with a cosine of .9 or
+more, 32 cells miss none, 16 cells 15, and 8 cells 53, for 10, 7 and 6 seconds of one core."""
 EACH = 40
 """Items a cell from which its centre is learnt."""
 ROUNDS = 6
