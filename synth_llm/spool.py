@@ -111,8 +111,8 @@ class Spool:
         after = b""
         query = "SELECT * FROM rejected WHERE ordinal > ? ORDER BY ordinal LIMIT ?"
         while batch := self._db.execute(query, (after, BATCH)).fetchall():
-            for ordinal, *verdict, data in batch:
-                yield ordinal, RejectedRow(*verdict, json.loads(data))
+            for ordinal, step, reason, detail, value, other, raw, data in batch:
+                yield ordinal, RejectedRow(step, reason, detail, value, other, raw, json.loads(data))
             after = batch[-1][0]
 
     def accept(self, stage: int, ordinals: Iterable[Ordinal], barriers: Iterable[int]) -> None:

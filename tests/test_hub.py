@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import TOKEN, Hub, serving
+from tests.hub_server import TOKEN, Hub, serving
 
 from synth_llm import Recipe, run
 from synth_llm.errors import FatalError, InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_models
+from tests import tiny_models
 
 from synth_llm.errors import FatalError, InputError
 from synth_llm.models.request import Answer, Request, completion
