@@ -34,7 +34,7 @@ def test_the_threshold_of_a_label_is_the_mean_confidence_in_it():
     assert thresholds(proba, np.array([0, 0, 0]))[1] > 1  # no row: nothing reaches it
 
 
-def test_a_row_is_an_error_when_another_label_is_reached_with_confidence():
+def test_as_many_rows_are_errors_as_are_confidently_of_another_label():
     proba = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.05, 0.95], [0.45, 0.55]])
     labels = np.array([0, 0, 1, 1, 0, 0])
     found = confident_learning(proba, labels)
