@@ -47,8 +47,8 @@ class Dedup(Step):
     MinHash-LSH and decided exactly; `rouge`: ROUGE-L F-measure, as in Self-Instruct (arXiv 2212.10560, section 2.2),
     for texts in Latin letters; `meaning`: cosine of the texts' vectors."""
     threshold: float | None = Field(default=None, gt=0, le=1)
-    """The similarity from which a row is a repetition. By default .7 for `rouge`, as in Self-Instruct, and for `near`,
-    where a short row has one word changed; .9 for `meaning`, above which hardly any pair differs in what it says."""
+    """The similarity from which a row is a repetition. By default .7 for `rouge`, as in Self-Instruct; .7 for `near`,
+    which a row of twenty words reaches with one of them changed; .9 for `meaning`, as in semhash."""
     keep: str = FIRST
     """Which of several stays: `first`, or the one with the highest value in this column of numbers, the first of
     equals; a row without a value comes after all others. What earlier rounds accepted stays in any case."""
