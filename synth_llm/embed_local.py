@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,16 @@ class FunctionEncoder:
         import numpy as np
 
         return np.asarray(self.function(list(texts)), dtype=np.float32)
+
+
+def bfloat16_is_slow() -> bool:
+    """Whether this is an x86 machine without a GPU whose processor does not multiply bfloat16 (AVX512-BF16, AMX)."""
+    import torch
+
+    if torch.cuda.is_available() or platform.machine().lower() not in {"x86_64", "amd64"}:
+        return False
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return not any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
 def content(folder: Path) -> str:

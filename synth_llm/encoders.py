@@ -111,7 +111,7 @@ def stored_encoder(entry: EncoderEntry, base: Path, say: Callable[[str], object]
         file = stored_as(entry, name, encoder.revision)
         return Vectors(None if file is None else cache() / "vectors" / file, say)
 
-    encoder = StoredEncoder(name, lambda: revision(entry, base), stored, lambda: open_encoder(entry, base))
+    encoder = StoredEncoder(name, lambda: revision(entry, base), stored, lambda: open_encoder(entry, base, say))
     return encoder
 
 
@@ -140,8 +140,8 @@ def stored_as(entry: EncoderEntry, name: str, revision: str) -> str | None:
     return f"{plain or 'encoder'}-{digest(*parts)}.sqlite"
 
 
-def open_encoder(entry: EncoderEntry, base: Path) -> Encoder:
-    """The encoder, loaded. Raises MissingExtra, InputError when it cannot be used."""
+def open_encoder(entry: EncoderEntry, base: Path, say: Callable[[str], object] = lambda _: None) -> Encoder:
+    """The encoder, loaded. Raises InputError when it cannot be used; `say` is told of a slow choice."""
     if entry.engine == "openai":
         from synth_llm.embed import EndpointEncoder
         from synth_llm.models.openai import URL
@@ -161,6 +161,8 @@ def open_encoder(entry: EncoderEntry, base: Path) -> Encoder:
     place = _place(entry, base)
     if entry.engine == "model2vec":
         return embed_local.StaticEncoder(place)
+    if entry.dtype == "bfloat16" and embed_local.bfloat16_is_slow():
+        say("dtype: bfloat16 is slower than float32 on this processor, which does not multiply it itself")
     return embed_local.SentenceEncoder(place, entry.dtype, entry.batch or 32, entry.dimensions)
 
 

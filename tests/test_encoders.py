@@ -148,6 +148,17 @@ def test_a_folder_that_is_none_or_runs_code_is_refused(tmp_path: Path, files: di
         embed_local.SentenceEncoder(tmp_path)
 
 
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_slow_choice_is_told(slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(embed_local, "bfloat16_is_slow", lambda: slow)
+    monkeypatch.setattr(embed_local, "SentenceEncoder", lambda *settings: settings)
+    monkeypatch.setattr(encoders, "locate", lambda name: tmp_path)
+    opened: Any = encoders.open_encoder(EncoderEntry(dtype="bfloat16"), tmp_path, said.append)
+    assert opened == (tmp_path, "bfloat16", 32, None)
+    assert ["slower than float32" in one for one in said] == [True] * slow
+
+
 def test_importing_is_cheap() -> None:
     code = "import sys, synth_llm.encoders, synth_llm.vectors, synth_llm.similar.meaning; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
