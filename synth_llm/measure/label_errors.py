@@ -151,7 +151,8 @@ def above_chance(proba: np.ndarray, given: np.ndarray) -> bool:
     n, k = proba.shape
     predicted = proba.argmax(axis=1)
     chance = float(np.bincount(given, minlength=k) @ np.bincount(predicted, minlength=k)) / n**2
-    return float((predicted == given).mean()) > chance + 2 * (chance * (1 - chance) / n) ** 0.5
+    error = (chance * (1 - chance) / n) ** 0.5
+    return bool((predicted == given).mean() > chance + 2 * error)
 
 
 def self_confidence(proba: np.ndarray, given: np.ndarray) -> np.ndarray:
