@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from synth_llm.errors import InputError, MissingExtra
+from synth_llm.keys import VARIABLE
 from synth_llm.models.weights import ENCODER, WEIGHTS, cache, locate
 from synth_llm.row import digest
 
@@ -29,8 +30,6 @@ OWN: dict[str, set[str]] = {
 """The settings that only some engines have, and which."""
 PACKAGES = {"sentence-transformers": "sentence_transformers", "model2vec": "model2vec"}
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-VARIABLE = re.compile(r"(?!(?=\w*\d)[A-Za-z0-9]{20})[A-Za-z_]\w*", re.ASCII)
-"""A name of an environment variable. Twenty letters and digits in a row are a key, written there by mistake."""
 
 
 class EncoderEntry(BaseModel):

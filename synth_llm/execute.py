@@ -195,7 +195,7 @@ class Run:
     ) -> None:
         ready.check_dollars(limits)
         self.plan, self.recipe, self.folder, self.limits = ready, ready.recipe, folder, limits
-        self.notices: list[str] = []
+        self.notices = ready.use.notices
         self.spool = Spool(folder / ".spool.sqlite")
         stack.callback(self.spool.close)
         per = self.recipe.target.per if self.recipe.target else None
@@ -269,6 +269,7 @@ class Run:
                 self._accepted_view(step, len(blocks)),
                 tally.notes,
                 self.folder,
+                self._doing,
             )
             stage = Stage(step.step, context, tally)
             if number == self.plan.closing:
@@ -278,6 +279,10 @@ class Run:
             else:
                 blocks[-1].append(stage)
         return blocks
+
+    def _doing(self, what: str) -> None:
+        """What takes long in a dataset step, for whoever watches."""
+        self.state.doing = what
 
     def _accepted_view(self, step: PlannedStep, block: int) -> Callable[[], Iterable[Row]]:
         """Accepted rows of earlier rounds: at the end of the run, or as they left a dataset step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import AnyStr
 
 from synth_llm.errors import InputError
@@ -12,6 +13,8 @@ LONG = 8
 """Characters from which a key is a secret: shorter ones are stand-ins for endpoints that want none."""
 SURE = 16
 """Characters from which a key cannot be a word of a text that a model wrote."""
+VARIABLE = re.compile(r"(?!(?=\w*\d)[A-Za-z0-9]{20})[A-Za-z_]\w*", re.ASCII)
+"""A name of an environment variable. Twenty letters and digits in a row are a key, written there by mistake."""
 TALKATIVE = ("httpcore", "httpcore2", "httpx", "httpx2")
 """Loggers of the transport below other clients: they write down headers and addresses as they came."""
 

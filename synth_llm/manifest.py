@@ -41,6 +41,8 @@ class State:
     """Candidates of this round that entered the first step."""
     round_size: int = 0
     notices: list[str] = field(default_factory=list)
+    doing: str = ""
+    """What takes long just now, beside rows and requests."""
     _paced: tuple[int, float] = (-1, 0.0)
 
     def account(self) -> str:
@@ -120,7 +122,16 @@ def _spent(state: State) -> dict[str, float]:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp", "sentence-transformers")
+    packages = (
+        "synth-llm",
+        "datasets",
+        "jinja2",
+        "jsonschema-rs",
+        "pyarrow",
+        "pydantic",
+        "xllamacpp",
+        "sentence-transformers",
+    )
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for package in packages:
         with suppress(PackageNotFoundError):

@@ -48,6 +48,8 @@ class View:
 
     share: float
     """How far along, 0 to 1."""
+    doing: str = ""
+    """What takes long just now, beside rows and requests."""
 
     @property
     def tokens(self) -> int:
@@ -81,6 +83,7 @@ def view(state: State) -> View:
         sum(usage.replayed for usage in used),
         used,
         share,
+        state.doing,
     )
 
 
@@ -209,15 +212,15 @@ class Live:
             row = (f"{entered:,}", f"{left:,}", f"{lost:,}" if lost else "", *(_used(asked) if asked else ()))
             steps.add_row(Text(name), *row)
         named = f"\nrejected: {_reasons(now)}" if now.rejected else ""
-        return Group(head, steps, Text(_traffic(now, self.rates) + named))
+        return Group(head, steps, Text("\n".join(filter(None, (_traffic(now, self.rates), now.doing))) + named))
 
 
 def line(now: View, rates: Rates) -> str:
     """A moment of a run on one line."""
-    parts = [_done(now), f"{now.candidates:,} candidates", _traffic(now, rates)]
+    parts = [_done(now), f"{now.candidates:,} candidates", _traffic(now, rates), now.doing]
     if now.rejected:
         parts.append(f"rejected {now.rejected.total():,}: {_reasons(now)}")
-    return " | ".join([*parts, _times(rates)])
+    return " | ".join([*filter(None, parts), _times(rates)])
 
 
 def _done(now: View) -> str:
@@ -232,6 +235,9 @@ def _times(rates: Rates) -> str:
 
 
 def _traffic(now: View, rates: Rates) -> str:
+    """What was asked, and how fast; nothing before anything was, as in a run without a model."""
+    if not now.sent and not now.replayed:
+        return ""
     requests, each = rates.a_second()
     replayed = f", {now.replayed:,} from the journal" if now.replayed else ""
     said = f"{now.sent:,} requests{replayed} ({requests:.1f}/s, {each:,.0f} tokens/s)"

@@ -107,9 +107,9 @@ def _read_head(text: str, path: Path) -> Document:
         return Document({}, head.lines)
     if not isinstance(head.value, dict):
         raise InputError(f"the head must be a mapping with the keys {', '.join(sorted(_KEYS))}", path, head.line(()))
-    for key in head.value:
-        if key not in _KEYS:
-            raise InputError(f"no key '{key}' in a prompt's head{nearest(key, _KEYS)}", path, head.line((key,)))
+    for name in head.value:
+        if name not in _KEYS:
+            raise InputError(f"no key '{name}' in a prompt's head{nearest(name, _KEYS)}", path, head.line((name,)))
     return head
 
 

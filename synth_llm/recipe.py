@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from synth_llm import strict_yaml
 from synth_llm.encoders import EncoderEntry
 from synth_llm.errors import InputError, nearest
+from synth_llm.keys import VARIABLE
 from synth_llm.models.budget import Limits
 from synth_llm.source import Source
 from synth_llm.steps import Step, step_types
@@ -47,8 +48,6 @@ _OWN: dict[str, set[str]] = {
 
 _SECRET = re.compile(r"authorization|cookie|token|secret|api-?key$|-key$", re.I)
 """Headers that a recipe must not hold: it is copied into every run folder."""
-_VARIABLE = re.compile(r"(?!(?=\w*\d)[A-Za-z0-9]{20})[A-Za-z_]\w*", re.ASCII)
-"""A name of an environment variable. Twenty letters and digits in a row are a key, written there by mistake."""
 
 
 def _is_address(url: str) -> bool:
@@ -169,7 +168,7 @@ class ModelEntry(BaseModel):
         """A recipe is copied into every run folder, and shown in errors."""
         if re.match(r"\w+://[^/?#]*@", self.url or ""):
             raise ValueError("url: holds a password; put it into the environment and name it in key_env")
-        if self.key_env is not None and not _VARIABLE.fullmatch(self.key_env):
+        if self.key_env is not None and not VARIABLE.fullmatch(self.key_env):
             raise ValueError(
                 "key_env: is no name of an environment variable; if it is the key itself, put that into the "
                 "environment, as `export MY_KEY=...`, and write its name: `key_env: MY_KEY`"

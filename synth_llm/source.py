@@ -54,7 +54,7 @@ class Source(BaseModel):
     texts: str | None = None
     """A folder of .txt and .md files, with its subfolders: columns `file` (path in the folder) and `text`, sorted."""
     parts: Annotated[dict[str, Source], Field(min_length=1)] | None = None
-    """Several sources one after the other, such as `real` and `synthetic`; the column `origin` says which a row is of."""
+    """Several sources, one after the other; the column `origin` says which of them a row is of."""
     grid: Annotated[dict[str, list[Any]], AfterValidator(_grid), Field(min_length=1)] | None = None
     """One row for each combination of these attributes; the last attribute varies fastest. Repeated as needed."""
     empty: Annotated[int, Field(ge=1, strict=True)] | Literal[True] | None = None

@@ -92,8 +92,8 @@ def test_a_recipe_is_read():
         ("  - filter:", "  - {filter: , dedup: }", "r.yaml:16: step 2: a step is one name with its settings"),
         (
             "{by: exact}",
-            "{by: meaning}",
-            "r.yaml:17: step 3 (dedup): by: input should be 'exact' or 'near', not",
+            "{by: sound}",
+            "r.yaml:17: step 3 (dedup): by: input should be 'exact', 'near', 'meaning' or 'rouge', not",
         ),
         ("{by: exact}", "{near: true}", "r.yaml:17: step 3 (dedup): no setting 'near'"),
         ("rows: 10", "rows: 0", "r.yaml:18: target.rows: input should be greater than or equal to 1, not 0"),

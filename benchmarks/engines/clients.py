@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from benchmarks.engines.harness import Client, Job
 from benchmarks.peers import last_line, python_of, scripts
@@ -25,7 +26,8 @@ def script(name: str, python: str, *arguments: str, title: str = "") -> Client:
     """A script of `peers/` that takes URL, ROWS and CONCURRENCY."""
 
     def command(job: Job) -> list[str]:
-        return [python, str(scripts("engines") / f"{name}.py"), job.url, str(job.rows), str(job.concurrency), *arguments]
+        path = str(scripts("engines") / f"{name}.py")
+        return [python, path, job.url, str(job.rows), str(job.concurrency), *arguments]
 
     return Client(title or name, command, _printed)
 

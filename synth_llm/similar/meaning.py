@@ -71,7 +71,7 @@ def meaning_pairs(vectors: Vectors, floor: float, *, others: Vectors | None = No
         columns = rows if within else _heads(items, turn)
         areas: list[tuple[Any, Any]]
         if len(vectors) * len(items) > EXACT:
-            areas = cells(rows, columns, threads)
+            areas = cells(rows, columns)
         else:
             starts = range(0, len(vectors), ROWS)
             areas = [(slice(at, at + ROWS), slice(at + ROWS if within else None)) for at in starts]
