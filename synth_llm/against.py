@@ -25,7 +25,7 @@ class Against(BaseModel):
     A text is short for the seed `examples`, or for a file.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"type": ["object", "string"]})
 
     examples: Literal[True] | None = None
     """The source's seed examples."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -31,6 +32,26 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(said, str):
                 found[field.target.id] = inspect.cleandoc(said)
     return {name: found[name] for name in model.model_fields if name in found}
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field's type names, in lists, mappings and unions too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
+
+
+def models_below(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """All models inside a model, and inside those, by their names."""
+    found: dict[str, type[BaseModel]] = {}
+    waiting = [model]
+    while waiting:
+        for field in waiting.pop().model_fields.values():
+            new = [one for one in models_in(field.annotation) if one.__name__ not in found]
+            found |= {one.__name__: one for one in new}
+            waiting += new
+    return found
 
 
 def describe(schema: dict[str, Any], model: type[BaseModel]) -> None:

@@ -321,17 +321,20 @@ def load_recipe(path: Path, sets: Sequence[str] = (), models: Sequence[str] = ()
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema of recipe files, for editors."""
-    from synth_llm.described import describe
+    from synth_llm.described import describe, models_below
 
     schema = Recipe.model_json_schema()
     describe(schema, Recipe)
     definitions = schema.setdefault("$defs", {})
-    for part in (ModelEntry, EncoderEntry, Price, Translate, Target, Limits, Source):
-        describe(definitions[part.__name__], part)
+    for name, part in models_below(Recipe).items():
+        if name in definitions:
+            describe(definitions[name], part)
     kinds = []
     for kind, model in sorted(step_types().items()):
         own = model.model_json_schema(ref_template="#/$defs/{model}")
         describe(own, model)
+        for name, part in models_below(model).items():
+            describe(own["$defs"][name], part)
         definitions.update(own.pop("$defs", {}))
         definitions[f"step_{kind}"] = own
         entry: dict[str, Any] = {"$ref": f"#/$defs/step_{kind}"}
@@ -345,15 +348,11 @@ def recipe_schema() -> dict[str, Any]:
 
 def _fields(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
     """The settings known at a place inside a model, as recipes spell them."""
+    from synth_llm.described import models_in
+
     for part in loc:
         field = model.model_fields.get(str(part))
-        found = field and re.findall(r"\b([A-Z]\w+)\b", str(field.annotation))
-        inner = [
-            t
-            for t in (ModelEntry, EncoderEntry, Target, Limits, Source, Price, Translate)
-            if found and t.__name__ in found
-        ]
-        model = inner[0] if inner else model
+        model = next(models_in(field.annotation), model) if field else model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -224,7 +224,7 @@ def test_the_schema_refuses_an_unknown_key(old, new):
 
 
 @pytest.mark.parametrize(
-    "change", ["steps.dedup.by=meaning", "target.rows=0", "steps.2=filter", "models.judge.engine=x"]
+    "change", ["steps.dedup.by=sound", "target.rows=0", "steps.2=filter", "models.judge.engine=x"]
 )
 def test_the_schema_refuses_wrong_values(change):
     Path("r.yaml").write_text(GOOD)
