@@ -20,7 +20,11 @@ PAIRS = (
         "Apples, pears and cherries all grow on trees.",
         "I like to sit under trees in summer.",
     ),
-    ("What is 12 plus 30?", "12 plus 30 is 42.", "12 plus 30 is 7."),
+    (
+        "Say what colour the sky has on a clear day.",
+        "On a clear day the sky is blue.",
+        "My brother bought new shoes on Monday.",
+    ),
     (
         "Write one sentence that thanks a colleague for her help.",
         "Thank you, Ana, for staying late to help me with the report.",
