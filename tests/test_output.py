@@ -157,7 +157,15 @@ def test_rejected_rows_come_back_with_why(tmp_path):
     write_rejected(tmp_path / REJECTED, lines)
     first, second = pq.read_table(tmp_path / REJECTED).to_pylist()
     assert json.loads(first.pop("row")) == {"text": "é\n", "n": [1, {"x": None}]}
-    assert first == {"step": "filter", "reason": "length", "detail": "too short", "value": 2.0, "other": None, "raw": None, **OURS}
+    assert first == {
+        "step": "filter",
+        "reason": "length",
+        "detail": "too short",
+        "value": 2.0,
+        "other": None,
+        "raw": None,
+        **OURS,
+    }
     assert (second["value"], second["raw"]) == (None, "raw")
     write_rejected(tmp_path / REJECTED, [])
     assert pq.read_table(tmp_path / REJECTED).num_rows == 0
