@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synth_llm import Dedup, Recipe, Source
-from synth_llm.row import Row
+from synth_llm.row import ID, Row
 from synth_llm.steps import Rejected
 from synth_llm.steps.context import Context, Resources
 
@@ -26,4 +26,5 @@ def context(step: Any) -> Context:
 def kept(rows: Sequence[Row], **settings: Any) -> list[bool]:
     """Which rows `dedup` keeps."""
     step = Dedup(**settings)
-    return [not isinstance(one, Rejected) for one in step.split(numbered(rows), context(step))]
+    given = rows if rows and ID in rows[0] else numbered(rows)
+    return [not isinstance(one, Rejected) for one in step.split(given, context(step))]

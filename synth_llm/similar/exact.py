@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _PUNCTUATION = re.compile(r"[\s.,!?;:…\"'“”‘’`]+")
-_ASCII = {ord(sign): " " for sign in ".,!?;:\"'`"}
+_ASCII = bytes(ord(" " if _PUNCTUATION.match(chr(code)) else chr(code).lower()) for code in range(128)).ljust(256)
 
 
 def normalised(text: str) -> str:
@@ -17,8 +17,7 @@ def normalised(text: str) -> str:
     >>> normalised("  Good  film. GREAT!")
     'good film great'
     """
-    if text.isascii():  # the same, four times as quick
-        folded = text.lower()
-        return " ".join(folded.translate(_ASCII).split()) or folded
+    if text.isascii():  # the same, many times as quick
+        return b" ".join(text.encode().translate(_ASCII).split()).decode() or text.lower()
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _PUNCTUATION.sub(" ", folded).strip() or folded

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     Ints = NDArray[np.integer]
 
 RECALL = 0.99
-"""Of pairs exactly at the floor; of those .1 above it, more than 99.9 % are found."""
+"""Of pairs exactly at the floor; of those .05 above it, more than 99.7 % are found."""
 FUNCTIONS = 144
 """Hash functions at most, where the floor allows: a band of more of them lets fewer dissimilar pairs through."""
 WIDEST = 16
 """Hash functions in a band at most: near a floor of 1 more would let nothing else through."""
 CHUNK = 1 << 16
 """Texts that are shingled together, and pairs that are compared together: their numbers take 16 bits."""
-CHARACTERS = 1 << 20
-"""Characters that are shingled together, unless one text has more: some 60 MB."""
+CHARACTERS = 1 << 18
+"""Characters that are shingled together, unless one text has more: some 15 MB."""
 CACHED = 1 << 12
 """Shingles that are hashed together by every function: with their hashes, what a core's cache holds."""
 ELEMENTS = 2_000_000
@@ -77,19 +77,20 @@ def sketch(texts: Sequence[str], shingling: Shingling, floor: float, known: Sket
     done = 0
     for chunk in _chunks([texts[at] for at in new]):
         hashes, lengths = shingles(chunk, shingling)
-        keys[new[done : done + len(chunk)]] = _band_keys(hashes.astype(np.uint32), lengths, floor)
+        keys[new[done : done + len(chunk)]] = _band_keys(hashes.astype(np.uint32), lengths, *banding(floor))
         done += len(chunk)
     return Sketches(texts, keys, shingling, floor)
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """The texts in chunks that are shingled together."""
+    import numpy as np
+
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
     start = 0
     while start < len(texts):
-        stop, characters = start, 0
-        while stop < len(texts) and stop < start + CHUNK and characters < CHARACTERS:
-            characters += len(texts[stop])
-            stop += 1
+        within = int(np.searchsorted(ends, (ends[start - 1] if start else 0) + CHARACTERS, side="right"))
+        stop = min(max(start + 1, within), start + CHUNK)
         yield texts[start:stop]
         start = stop
 
@@ -127,7 +128,7 @@ def banding(floor: float) -> tuple[int, int]:
     return best
 
 
-def shingles(texts: Sequence[str], shingling: Shingling) -> tuple[Hashes, Ints]:
+def shingles(texts: Sequence[str], shingling: Shingling) -> tuple[Hashes, NDArray[np.int64]]:
     """The sets of shingles as hashes of 48 bits, one text after the other, and how many each text has (at least 1).
 
     At most CHUNK texts, their words divided by single spaces. That two shingles of a pair of texts of 1,000 words
@@ -162,16 +163,23 @@ def _prefix_hashes(points: NDArray[np.uint32]) -> tuple[Hashes, Hashes]:
     """
     import numpy as np
 
-    powers, inverse = (
-        np.cumprod(np.r_[np.uint64(1), np.full(len(points), base, dtype=np.uint64)])
-        for base in (np.uint64(BASE), np.uint64(pow(BASE, -1, 1 << 64)))
-    )
+    powers, inverse = (_powers(base, len(points)) for base in (BASE, pow(BASE, -1, 1 << 64)))
     mixed = (points.astype(np.uint64) + np.uint64(1)) * np.uint64(ODD)
     mixed ^= mixed >> np.uint64(32)
-    return np.r_[np.uint64(0), np.cumsum(mixed * powers[:-1])], inverse
+    sums: Hashes = np.r_[np.uint64(0), np.cumsum(mixed * powers[:-1])]
+    return sums, inverse
 
 
-def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Ints]:
+def _powers(base: int, count: int) -> Hashes:
+    """The powers 0 to `count` of a base, modulo 2^64."""
+    import numpy as np
+
+    factors = np.full(count + 1, base, dtype=np.uint64)
+    factors[0] = 1
+    return np.cumprod(factors, dtype=np.uint64)
+
+
+def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """The code points of all texts, a space after each, and where each text begins."""
     import numpy as np
 
@@ -199,11 +207,10 @@ def _characters(points: NDArray[np.uint32], begins: Ints) -> tuple[Ints, Ints, I
     return lengths, starts, starts + 1
 
 
-def _band_keys(hashes: NDArray[np.uint32], lengths: Ints, floor: float) -> NDArray[np.uint32]:
+def _band_keys(hashes: NDArray[np.uint32], lengths: Ints, bands: int, size: int) -> NDArray[np.uint32]:
     """(texts, bands): the smallest hash of each text under the permutations of a band, folded into 32 bits."""
     import numpy as np
 
-    bands, size = banding(floor)
     draw = np.random.Generator(np.random.PCG64(0))  # the same functions always: keys of all rounds can be compared
     factors = draw.integers(0, 1 << 31, bands * size, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     terms = draw.integers(0, 1 << 32, bands * size, dtype=np.uint32)

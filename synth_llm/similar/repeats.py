@@ -8,60 +8,59 @@ from typing import NamedTuple
 from synth_llm.similar.pairs import Kept
 
 
-class Text(NamedTuple):
-    """A row's text, or one that rows must not repeat."""
+class Texts(NamedTuple):
+    """Texts of rows, or texts that rows must not repeat."""
 
-    who: str
-    """The row's id, or where the text stands."""
-    text: str
-    form: str
+    who: list[str]
+    """Each row's id, or where each text stands."""
+    texts: list[str]
+    forms: list[str]
     """What equal texts have in common."""
 
-
-class Repeat(NamedTuple):
-    """What a row repeats, None for a row that stays; and how alike it is to the closest that stayed, 0 if unknown."""
-
-    who: str | None
-    similarity: float
+    def take(self, at: Sequence[int]) -> Texts:
+        """Some of them."""
+        return Texts(*([column[one] for one in at] for column in self))
 
 
-STAYS = Repeat(None, 0.0)
+class Repeats(NamedTuple):
+    """What each row repeats, None where it stays; how alike it is to the closest that stayed, 0 if unknown."""
+
+    who: list[str | None]
+    similarity: list[float]
 
 
 def repeats(
-    rows: Sequence[Text],
-    others: Sequence[Text],
-    order: Sequence[int],
-    similar: Callable[[Sequence[Text], Sequence[Text]], Kept] | None = None,
-) -> list[Repeat]:
+    rows: Texts, others: Texts, order: Sequence[int], similar: Callable[[Texts, Texts], Kept] | None = None
+) -> Repeats:
     """What each row repeats when rows are taken up in `order`, after `others`.
 
     Only the first of equal rows are looked at by `similar`, in the order in which they are taken up; without it, equal
     rows alone are repetitions.
     """
-    known: dict[str, Text] = {}
-    for other in others:
-        known.setdefault(other.form, other)
-    heads: dict[str, Text] = {}
+    known: dict[str, int] = {}
+    for at, form in enumerate(others.forms):
+        known.setdefault(form, at)
+    heads: dict[str, int] = {}
     for at in order:
-        if rows[at].form not in known:
-            heads.setdefault(rows[at].form, rows[at])
-    first, before = list(heads.values()), list(known.values())
-    found = [STAYS] * len(first) if similar is None or not first else _named(similar(first, before), first, before)
-    of_form = dict(zip(heads, found, strict=True))
-    return [_of(row, known, heads, of_form) for row in rows]
+        if (form := rows.forms[at]) not in known:
+            heads.setdefault(form, at)
+    found = Repeats([None] * len(rows.forms), [0.0] * len(rows.forms))
+    if similar is not None and heads:
+        first, before = rows.take(list(heads.values())), others.take(list(known.values()))
+        _fill(found, list(heads.values()), similar(first, before), [*first.who, *before.who])
+    for at, form in enumerate(rows.forms):
+        if form in known:
+            found.who[at], found.similarity[at] = others.who[known[form]], 1.0
+        elif (head := heads[form]) != at:
+            stays = found.who[head] is None
+            found.who[at] = rows.who[head] if stays else found.who[head]
+            found.similarity[at] = 1.0 if stays else found.similarity[head]
+    return found
 
 
-def _named(kept: Kept, rows: list[Text], others: list[Text]) -> list[Repeat]:
-    everyone = [*rows, *others]
-    return [
-        Repeat(None if at < 0 else everyone[at].who, similarity)
-        for at, similarity in zip(kept.repeats.tolist(), kept.similarity.tolist(), strict=True)
-    ]
-
-
-def _of(row: Text, known: dict[str, Text], heads: dict[str, Text], of_form: dict[str, Repeat]) -> Repeat:
-    if row.form in known:
-        return Repeat(known[row.form].who, 1.0)
-    head, found = heads[row.form], of_form[row.form]
-    return found if head is row or found.who is not None else Repeat(head.who, 1.0)
+def _fill(found: Repeats, rows: Sequence[int], kept: Kept, who: Sequence[str]) -> None:
+    """Write down what was found of these rows; it names items by their number."""
+    for at, item, similarity in zip(rows, kept.repeats.tolist(), kept.similarity.tolist(), strict=True):
+        found.similarity[at] = similarity
+        if item >= 0:
+            found.who[at] = who[item]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -17,7 +17,7 @@ from synth_llm.similar.decide import Search, decide
 from synth_llm.similar.exact import normalised
 from synth_llm.similar.minhash import Shingling, Sketches, sketch
 from synth_llm.similar.pairs import Kept
-from synth_llm.similar.repeats import Text, repeats
+from synth_llm.similar.repeats import Texts, repeats
 from synth_llm.similar.rouge import need_rapidfuzz, rouge_tokens
 from synth_llm.similar.searches import meaning_search, near_search, rouge_search
 from synth_llm.steps.context import Context, Resources
@@ -25,7 +25,7 @@ from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
 
 FIRST = "first"
 THRESHOLDS = {"near": 0.7, "rouge": 0.7, "meaning": 0.9}
-MARGINS = {"near": 0.1, "rouge": 0.1, "meaning": 0.05}
+MARGINS = {"near": 0.05, "rouge": 0.1, "meaning": 0.05}
 """How far under the threshold similarities are known too: for the next lower threshold, and for the histogram."""
 LOWEST = 0.05
 """The lowest floor of a search: further down, nearly all pairs are alike."""
@@ -91,48 +91,59 @@ class Dedup(Step):
 
     def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected]:
         """Each row, kept, or rejected with the id of the row it repeats and how closely."""
-        others = [self._text(item.label, item.text) for item in read_against(self.against, ctx.use, self._columns)]
-        others += [self._text(row[ID], joined(row, self._columns)) for row in ctx.accepted()]
-        texts = [self._text(row[ID], joined(row, self._columns)) for row in rows]
+        items = read_against(self.against, ctx.use, self._columns)
+        seen = self._texts(ctx.accepted())
+        texts = [*(item.text for item in items), *seen.texts]
+        others = Texts([*(item.label for item in items), *seen.who], texts, list(map(self._form, texts)))
         similar = None if self.by == "exact" else partial(self._similar, ctx)
-        for row, found in zip(rows, repeats(texts, others, self._order(rows), similar), strict=True):
-            if self.by != "exact" and found.similarity:
-                ctx.note(f"{self.by} similarity", row, found.similarity, found.who is None)
-            if found.who is None:
+        found = repeats(self._texts(rows), others, self._order(rows), similar)
+        for row, who, similarity in zip(rows, *found, strict=True):
+            if self.by != "exact" and similarity:
+                ctx.note(f"{self.by} similarity", row, similarity, who is None)
+            if who is None:
                 yield row
             else:
-                detail = f"repeats {found.who} ({self.by}, {found.similarity:.3f})"
-                yield Rejected(row, Reject("duplicate", detail, value=found.similarity, other=found.who))
+                detail = f"repeats {who} ({self.by}, {similarity:.3f})"
+                yield Rejected(row, Reject("duplicate", detail, value=similarity, other=who))
 
-    def _similar(self, ctx: Context, rows: Sequence[Text], others: Sequence[Text]) -> Kept:
+    def _similar(self, ctx: Context, rows: Texts, others: Texts) -> Kept:
         """Which of rows of different forms stay, after the others."""
         threshold = THRESHOLDS[self.by] if self.threshold is None else self.threshold
         floor = max(LOWEST, threshold - MARGINS[self.by])
-        search, name = self._search(ctx, [*others, *rows], floor)
-        name.update(canonical([self.by, len(rows), len(others)]).encode())
+        count = len(rows.who), len(others.who)
+        search, name = self._search(ctx, others.texts + rows.texts, others.forms + rows.forms, floor)
+        name.update(canonical([self.by, *count]).encode())
         store = ctx.cache_file(f"pairs-{name.hexdigest()}.npz")
-        return decide(search, len(rows), len(others), threshold, floor, store)
+        return decide(search, *count, threshold, floor, store)
 
-    def _search(self, ctx: Context, items: Sequence[Text], floor: float) -> tuple[Search, hashlib.blake2b]:
+    def _search(self, ctx: Context, texts: list[str], forms: list[str], floor: float) -> tuple[Search, hashlib.blake2b]:
         """The search for similar ones of these items, and a hash of all that similarities depend on."""
         name = hashlib.blake2b(digest_size=16)
         if self.by == "meaning":
-            vectors = ctx.encode([item.text for item in items], self.encoder)
+            vectors = ctx.encode(texts, self.encoder)
             name.update(vectors.data)
             return meaning_search(vectors), name
-        for item in items:
-            form = item.form.encode("utf-8", "surrogatepass")
-            name.update(len(form).to_bytes(8, "little") + form)
+        name.update(canonical(list(map(len, forms))).encode())
+        name.update("".join(forms).encode("utf-8", "surrogatepass"))
         if self.by == "rouge":
-            return rouge_search([item.form.split() for item in items]), name
+            return rouge_search([form.split() for form in forms]), name
         size = (3 if self.unit == "word" else 5) if self.ngram is None else self.ngram
         name.update(canonical([self.unit, size]).encode())
-        self._sketched = sketch([item.form for item in items], Shingling(self.unit, size), floor, self._sketched)
+        self._sketched = sketch(forms, Shingling(self.unit, size), floor, self._sketched)
         return near_search(self._sketched), name
 
-    def _text(self, who: str, text: str) -> Text:
-        tokens = " ".join(rouge_tokens(text)) if self.by == "rouge" else ""
-        return Text(who, text, tokens or normalised(text))
+    def _texts(self, rows: Iterable[Row]) -> Texts:
+        """The rows' texts; a column of text alone, as most are, is taken as it is."""
+        columns, found = self._columns, Texts([], [], [])
+        for row in rows:
+            value = row.get(columns[0]) if len(columns) == 1 else None
+            found.who.append(row[ID])
+            found.texts.append(value if isinstance(value, str) else joined(row, columns))
+        found.forms.extend(map(self._form, found.texts))
+        return found
+
+    def _form(self, text: str) -> str:
+        return (" ".join(rouge_tokens(text)) if self.by == "rouge" else "") or normalised(text)
 
     def _order(self, rows: Rows) -> list[int]:
         """The rows in the order in which they are taken up. Raises InputError for a value that is no number."""
