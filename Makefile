@@ -86,7 +86,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@$(PYTHON) -m venv .torch
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
-		-e '.[transformers,curate,embed]' $(TORCH) $(EMBED) hypothesis pytest pytest-asyncio
+		-e '.[transformers,curate,embed,pii]' $(TORCH) $(EMBED) hypothesis pytest pytest-asyncio statsmodels
 	@touch $@
 
 # Without the constraints: vLLM dictates versions. What is removed are its companions that do not fit this torch.

@@ -3,8 +3,9 @@
 For documents: passages to write questions about, pages to train on. Lists, verse and code, which are good answers to
 instructions, break these rules.
 
-Defaults: the published limits. `min_punctuated`: at least 12 % of the lines end with punctuation; `max_repeated`: at most 10 %
-of the characters stand in repeated lines; `max_short`: at most 67 % of the lines are shorter than 30 characters.
+Defaults: the published limits. `min_punctuated`: at least 12 % of the lines end with punctuation; `max_repeated`: at
+most 10 % of the characters stand in repeated lines; `max_short`: at most 67 % of the lines are shorter than 30
+characters.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def _recogniser(name: str) -> Any:
     try:
         from presidio_analyzer import PatternRecognizer, predefined_recognizers
     except ImportError as error:
-        raise MissingExtra(f"pii type {name}", "curate") from error
+        raise MissingExtra(f"pii type {name}", "pii") from error
     base: Any = PatternRecognizer
     known: dict[str, Any] = {}
     for found in vars(predefined_recognizers).values():

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.hub_server import TOKEN, Hub, serving
 
 from synth_llm import Recipe, run
 from synth_llm.errors import FatalError, InputError
 from synth_llm.journal import Journal
 from synth_llm.models.request import Answer, Request, body_of
 from synth_llm.publish.hub import push
+from tests.hub_server import TOKEN, Hub, serving
 
 # the client's own way to upload a file is deprecated in the HTTP library below it
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

@@ -223,9 +223,7 @@ def test_the_schema_refuses_an_unknown_key(old, new):
     assert wrong(RecipeFile(Path("r.yaml")).value)
 
 
-@pytest.mark.parametrize(
-    "change", ["steps.dedup.by=sound", "target.rows=0", "steps.2=filter", "models.judge.engine=x"]
-)
+@pytest.mark.parametrize("change", ["steps.dedup.by=sound", "target.rows=0", "steps.2=filter", "models.judge.engine=x"])
 def test_the_schema_refuses_wrong_values(change):
     Path("r.yaml").write_text(GOOD)
     assert wrong(RecipeFile(Path("r.yaml"), [change]).value)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import tiny_models
 
 from synth_llm.errors import FatalError, InputError
 from synth_llm.models.request import Answer, Request, completion
 from synth_llm.models.transformers import Transformers
+from tests import tiny_models
 
 pytestmark = [pytest.mark.transformers, pytest.mark.filterwarnings("ignore")]
 

@@ -1,7 +1,7 @@
 """whole: `synth-llm curate` with `curate_instructions` on 100,000 rows: rows a second, CPU, memory, and conservation.
 
-It runs three times: on 2,000 rows, to know what the libraries take; on all with no vectors stored; and on all again, when
-nothing is left to encode, so that the difference is the encoder's.
+It runs three times: on 2,000 rows, to know what the libraries take; on all with no vectors stored; and on all again,
+when nothing is left to encode, so that the difference is the encoder's.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from synth_llm.similar.pairs import Crowded, Kept, Pairs, keep
 
@@ -106,7 +106,7 @@ def _store(path: Path, within: Pairs, across: Pairs) -> None:
     """Write the pairs; whoever reads the file meanwhile has the old one or the new one."""
     import numpy as np
 
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{side}_{part}": array.astype(np.uint32) if part in "ij" else array
         for side, pairs in (("w", within), ("a", across))
         for part, array in zip("ijs", pairs[:3], strict=True)
