@@ -117,6 +117,7 @@ def test_a_floor_of_nothing_is_refused() -> None:
         meaning_pairs(space(10, 8), 0.0)
 
 
+@pytest.mark.encoder  # in the environment that has FAISS
 @pytest.mark.parametrize("spread", [0.97, 1.0])
 def test_cells_find_nearly_all_and_nothing_else(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = space(4000, 96, 2, spread)

@@ -85,5 +85,5 @@ def test_a_name_that_several_things_share_is_asked_back() -> None:
 
 def test_a_step_is_shown_with_its_settings() -> None:
     shown = catalogue.show("dedup")
-    assert "threshold: float (default 0.7)" in shown
-    assert "the similarity from which a row is a duplicate" in shown
+    assert "column: str | list[str] (default 'text')" in shown
+    assert "The similarity from which a row is a repetition." in shown

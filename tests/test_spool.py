@@ -102,7 +102,7 @@ def test_a_rejected_row_keeps_why_and_the_lineage_of_the_call(spool):
     reject.lineage = [{"step": "s", "row": "r", "key": "k"}]
     spool.reject(ordinal(0), "generate", reject, row(0))
     ((_, item),) = spool.rejected()
-    assert item[:5] == ("generate", "cut", "too long", 0.5, "half an ans")
+    assert item[:6] == ("generate", "cut", "too long", 0.5, None, "half an ans")
     assert item.row == row(0, _lineage=reject.lineage)
 
 
