@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from synth_llm import strict_yaml
 from synth_llm.errors import InputError, SynthError, nearest
 from synth_llm.library import Kind, Library
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 KINDS = ("prompts", "recipes", "filters", "steps", "models")
 STEPS: Literal["steps"] = "steps"
@@ -74,17 +79,26 @@ def show(name: str) -> str:
 
 def _settings(name: str) -> str:
     """A step's settings with their defaults and what they mean."""
-    from synth_llm.described import descriptions
+    from synth_llm.described import models_below
     from synth_llm.steps import step_types
 
     step = step_types()[name]
-    meaning = descriptions(step)
-    lines = [f"{name}: {inspect.cleandoc(step.__doc__ or '')}", ""]
-    for field, info in step.model_fields.items():
-        kind = inspect.formatannotation(info.annotation).replace("typing.", "")
-        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-        lines += [f"  {info.alias or field}: {kind} ({default})", f"      {meaning.get(field, '')}"]
+    lines = [f"{name}: {inspect.cleandoc(step.__doc__ or '')}", "", *_fields(step)]
+    for inner, model in models_below(step).items():
+        lines += ["", f"{inner}: {inspect.cleandoc(model.__doc__ or '')}", "", *_fields(model)]
     return "\n".join(lines)
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    """The settings of a step, or of a part of one."""
+    from synth_llm.described import descriptions
+
+    meaning = descriptions(model)
+    for field, info in model.model_fields.items():
+        kind = re.sub(r"\b(?:typing|synth_llm(?:\.\w+)*)\.", "", inspect.formatannotation(info.annotation))
+        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
+        yield f"  {info.alias or field}: {kind} ({default})"
+        yield textwrap.indent(meaning.get(field, ""), "      ")
 
 
 def _steps() -> Iterator[Entry]:
