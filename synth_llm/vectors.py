@@ -155,7 +155,7 @@ class StoredEncoder:
             source = np.array([first.setdefault(key, at) for at, key in enumerate(keys)], dtype=np.intp)
             first.pop(b"", None)
             vectors, new = self._stored(first, len(texts))
-            new.sort(key=lambda at: (len(texts[at]), at))
+            new.sort(key=lambda at: (-len(texts[at]), at))
             for start in range(0, len(new), TOGETHER):
                 watch(start, len(new))
                 part = new[start : start + TOGETHER]

@@ -25,7 +25,9 @@ def alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     """Refuse every address but this machine's, unless the test is marked `network`; hide keys, proxies, weights."""
     for name in (*KEYS, "SYNTH_LLM_PATH"):
         monkeypatch.delenv(name, raising=False)
-    if request.node.get_closest_marker("local") is None:
+    if request.node.get_closest_marker("encoder") is not None:
+        monkeypatch.setenv("SYNTH_LLM_CACHE", str(_no_vectors(tmp_path_factory)))
+    elif request.node.get_closest_marker("local") is None:
         monkeypatch.setenv("SYNTH_LLM_CACHE", str(_no_cache(tmp_path_factory)))
     if request.node.get_closest_marker("network") is not None:
         return
@@ -53,6 +55,15 @@ def alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 def _no_cache(factory: Any) -> Path:
     """A folder without weights: what is fetched on this machine is for tests marked `local`."""
     return Path(factory.getbasetemp()) / "no-cache"
+
+
+def _no_vectors(factory: Any) -> Path:
+    """A folder with this machine's weights, and no vectors of other runs."""
+    from synth_llm.models.weights import cache
+
+    folder: Path = factory.mktemp("cache")
+    (folder / "models").symlink_to(cache() / "models")
+    return folder
 
 
 def _refuse_others(family: int, address: Any) -> None:

@@ -171,7 +171,6 @@ TEXTS = ["How do I bake bread?", "What is the way to bake a loaf?", "The stock m
 
 @pytest.mark.encoder
 def test_the_packaged_encoder_knows_what_is_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    monkeypatch.setenv("SYNTH_LLM_CACHE", str(tmp_path / "cache"))
     encoder = resources(tmp_path).encoder()
     vectors = encoder.encode([*TEXTS, "", "half \ud800 pair"])
     assert (encoder.name, vectors.shape) == ("all-minilm-l6-v2", (6, 384))
@@ -184,7 +183,6 @@ def test_the_packaged_encoder_knows_what_is_alike(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.encoder
 def test_bfloat16_ranks_alike_and_dimensions_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYNTH_LLM_CACHE", str(tmp_path / "cache"))
     exact = stored_encoder(EncoderEntry(), tmp_path).encode(TEXTS)
     brief = stored_encoder(EncoderEntry(dtype="bfloat16"), tmp_path).encode(TEXTS)
     assert np.einsum("nd,nd->n", exact, brief).min() > 0.999

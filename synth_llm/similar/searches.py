@@ -43,7 +43,12 @@ def rouge_search(tokens: Sequence[Sequence[str]]) -> Search:
 def meaning_search(vectors: NDArray[np.float32]) -> Search:
     """By the cosine of vectors of length one."""
 
+    def some(items: Ints) -> NDArray[np.float32]:
+        """Those of consecutive items where they lie: vectors are the most that is in memory."""
+        first, last = int(items[0]), int(items[-1])
+        return vectors[first : last + 1] if last - first + 1 == len(items) else vectors[items]
+
     def search(rows: Ints, others: Ints | None, floor: float) -> Pairs:
-        return meaning_pairs(vectors[rows], floor, others=None if others is None else vectors[others])
+        return meaning_pairs(some(rows), floor, others=None if others is None else some(others))
 
     return search
