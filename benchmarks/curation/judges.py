@@ -116,7 +116,7 @@ def _parsed() -> Line:
             read += 1
             same += (OTHER[place] if row["swapped"] else place) == row["winner"]
     figure = f"raw completions: {read / total:.1%} of {total} read, {same} of those {read} as recorded"
-    return "", figure, "none misread", 0 < same == read
+    return "judges", figure, "none misread", 0 < same == read
 
 
 def _beats_the_best(gold: list[str], judges: dict[tuple[str, str], Asked]) -> Iterator[Line]:
@@ -127,14 +127,14 @@ def _beats_the_best(gold: list[str], judges: dict[tuple[str, str], Asked]) -> It
     right, covered = _outcome(gold, verdicts_of_best)
     peer = f"best single judge {' '.join(best)} {single[best]:.3f}"
     figure = f"swap and abstain {right / covered:.3f} at coverage {covered / len(gold):.3f}; {peer}"
-    yield "", figure, "above, at coverage >= .9", right / covered > single[best] and covered >= 0.9 * len(gold)
+    yield "judges", figure, "above, at coverage >= .9", right / covered > single[best] and covered >= 0.9 * len(gold)
     right, covered = _outcome(gold, _panel(gold, judges))
     _, low, high = wilson(right, covered)
     figure = (
         f"panel of all {len(judges)}, weights and threshold for precision {WANTED} from the other half: "
         f"{right / covered:.3f} ({low:.3f} to {high:.3f}) at coverage {covered / len(gold):.3f}"
     )
-    yield "", figure, "the interval holds the wanted precision", low <= WANTED <= high
+    yield "judges", figure, "the interval holds the wanted precision", low <= WANTED <= high
 
 
 def _both_orders(gold: list[str], asked: Asked) -> float:
@@ -186,7 +186,7 @@ def _kappas(judges: dict[tuple[str, str], Asked], gold: list[str]) -> Line:
     items = [*zip(*raters, strict=True)]
     fleiss = abs(fleiss_kappa(items) - their_fleiss(aggregate_raters([[int(v) for v in item] for item in items])[0]))
     figure = f"{pairs} Cohen kappas within {off:.0e} of scikit-learn's, Fleiss within {fleiss:.0e} of statsmodels'"
-    return "", figure, "equal (1e-12)", bool(max(off, fleiss) < 1e-12)
+    return "judges", figure, "equal (1e-12)", bool(max(off, fleiss) < 1e-12)
 
 
 # Others
@@ -220,7 +220,7 @@ def _pandalm() -> Line:
         f"PandaLM, {len(rows)} pairs: kappa {known}, Fleiss {fleiss:.3f}, alpha {alpha:.3f}; "
         f"with the majority (split: {undecided}) {', '.join(shares)}"
     )
-    return "", figure, "equal to scikit-learn's and statsmodels' (1e-12)", bool(off < 1e-12)
+    return "judges", figure, "equal to scikit-learn's and statsmodels' (1e-12)", bool(off < 1e-12)
 
 
 def _gsm8k() -> Line:
@@ -232,18 +232,18 @@ def _gsm8k() -> Line:
             said = final_answer(solver["solution"])
             total += 1
             same += (said is not None and same_answer(said, right)) == solver["is_correct"]
-    return "", f"GSM8K: {same} of {total} final answers judged as by the authors", "all", same == total
+    return "judges", f"GSM8K: {same} of {total} final answers judged as by the authors", "all", same == total
 
 
 def _injected() -> Line:
     plain, injected = verdicts()
     changed = [at + 1 for at, (one, other) in enumerate(zip(plain, injected, strict=True)) if one != other]
     right = sum(one == "good" for one in plain)
-    which = f": {', '.join(map(str, changed))}" if changed else ""
-    figure = (
-        f"{len(changed)} of {len(plain)} injected instructions change a verdict{which} ({right} right without them)"
+    which = (
+        f", {injected.count('tie')} to an abstention and {injected.count('bad')} to the steered one" if changed else ""
     )
-    return "", figure, "none; all right without them", not changed and right == len(plain)
+    figure = f"{len(changed)} of {len(plain)} injected instructions change a verdict{which}; {right} right without them"
+    return "judges", figure, "none; all right without them", not changed and right == len(plain)
 
 
 def _recorded(subset: str, size: int) -> Recorded:
