@@ -63,13 +63,13 @@ def test_a_second_run_encodes_nothing_and_opens_no_encoder(tmp_path: Path) -> No
     assert sorted(letters.asked) == ["a b", "abc"]
 
 
-def test_texts_come_by_length_and_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_texts_come_first_and_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOGETHER", 2)
     letters, told = Letters(), []
     stored(tmp_path / "v.sqlite", letters).encode(
-        ["a" * n for n in (5, 2, 4, 1, 3)], lambda done, new: told.append((done, new))
+        ["a" * n for n in (4, 2, 5, 1, 3)], lambda done, new: told.append((done, new))
     )
-    assert letters.asked == ["a" * n for n in (1, 2, 3, 4, 5)]
+    assert letters.asked == ["a" * n for n in (5, 4, 3, 2, 1)]
     assert told == [(0, 5), (2, 5), (4, 5), (5, 5)]
 
 
