@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from synth_llm.measure.agreement import accuracy, confusion, kappa_interval, wilson
+from synth_llm.measure.agreement import accuracy, confusion, kappa_interval
+from synth_llm.measure.interval import wilson
 
 NONE = "(none)"
 """How a confusion names the rows on which a judge abstained."""

@@ -309,9 +309,9 @@ def inspect(
         typer.echo(summary.lineage(folder, row, journal or ()))
     elif rejected or reason is not None:
         groups = run_folder.rejections(folder, reason, n)
+        others = run_folder.repeated(folder, (example for _, examples in groups for example in examples))
         for group, examples in groups:
             typer.echo(f"{group.step}: {group.reason} {group.count:,}")
-            others = run_folder.repeated(folder, examples)
             for example in examples:
                 typer.echo(f"{screen.brief(run_folder.whole(example))}\n    {screen.rejection(example)}")
                 if other := others.get(example.get("other") or ""):

@@ -255,9 +255,9 @@ class Run:
         )
 
     def _blocks(self, retry: frozenset[str]) -> list[list[Stage]]:
-        """The steps, cut: each block is row steps, or one dataset step. Rounds end before `self.closing`."""
+        """The steps, cut: each block is row steps, or one dataset step. Rounds end before block `self.after`."""
         blocks: list[list[Stage]] = [[]]
-        self.closing = -1
+        self.after: int | None = None
         tallies = [tally for tally in self.state.tallies if tally is not self.met]
         for number, (step, tally) in enumerate(zip(self.plan.steps, tallies, strict=True)):
             context = Context(
@@ -273,7 +273,7 @@ class Run:
             )
             stage = Stage(step.step, context, tally)
             if number == self.plan.closing:
-                self.closing = len(blocks)
+                self.after = len(blocks)
             if step.is_barrier:
                 blocks += [[stage], []]
             else:
@@ -293,7 +293,7 @@ class Run:
     @property
     def last(self) -> int:
         """The stage of rows that left a round's last block. Rows that leave block i are at stage i."""
-        return self.closing - 1 if self.closing > 0 else self.end
+        return self.end if self.after is None else self.after - 1
 
     @property
     def end(self) -> int:
@@ -312,9 +312,9 @@ class Run:
         try:
             with watch(self.state) if watch else ExitStack():
                 why = await self._all_rounds()
-                if self.closing > 0:
-                    await self._close()
-                if self.state.target is None or self.closing > 0:
+                if self.after is not None:
+                    await self._close(self.after)
+                if self.state.target is None or self.after is not None:
                     self.spool.accept_all(self.end)
                 return why
         finally:
@@ -385,10 +385,10 @@ class Run:
             await self._block(number, rows if number == 0 else self.spool.rows(number - 1, self.round_start))
         return taken
 
-    async def _close(self) -> None:
+    async def _close(self, first: int) -> None:
         """What was accepted goes through the steps that run once, after the last round."""
         self.round_start, self.state.accepted = b"", 0
-        for number in range(self.closing, self.end + 1):
+        for number in range(first, self.end + 1):
             await self._block(number, self.spool.rows(number - 1))
 
     async def _block(self, number: int, rows: Iterator[tuple[Ordinal, Row]]) -> None:
@@ -430,7 +430,7 @@ class Run:
 
     def _leave(self, number: int, at: Ordinal, row: Row) -> None:
         self.spool.put(number, at, row)
-        if number == self.end and (self.state.target is None or self.closing > 0):
+        if number == self.end and (self.state.target is None or self.after is not None):
             self.state.accepted += 1
 
     def _barrier(self, number: int, stage: Stage) -> None:

@@ -172,7 +172,7 @@ def repeated(folder: Path, rejected: Iterable[Row]) -> dict[str, Row]:
     """The rows that rejected rows repeat, by their ids, as far as they are rows of this run."""
     wanted = {row["other"] for row in rejected if row.get("other")}
     found: dict[str, Row] = {}
-    for name in (KEPT, REJECTED):
+    for name in (KEPT, REJECTED) if wanted else ():
         with _open(folder, name) as file:
             ids = ((number, row[ID]) for number, row in enumerate(_each(file, [ID])))
             numbers = [number for number, one in ids if one in wanted and one not in found]

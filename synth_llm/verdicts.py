@@ -13,14 +13,14 @@ TIE = "tie"
 """What a comparison says where neither side wins."""
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What a panel says: `value` is None where it abstains; `agreement` is the share of the weight behind the value."""
 
     value: Any
     agreement: float
 
 
-def vote(votes: Sequence[Any], weights: Sequence[float] = ()) -> Verdict:
+def vote(votes: Sequence[Any], weights: Sequence[float] = ()) -> Decision:
     """The value with most votes, or, with a weight for each vote, with most weight behind it.
 
     Ties abstain, and so do no votes. A vote of None is an abstention: it counts in the share, and for no value. When
@@ -33,9 +33,9 @@ def vote(votes: Sequence[Any], weights: Sequence[float] = ()) -> Verdict:
             behind[value] += weight
     total, most = sum(weights), max(behind.values(), default=0.0)
     if not most:
-        return Verdict(None, 0.0)
+        return Decision(None, 0.0)
     leading = [value for value, weight in behind.items() if math.isclose(weight, most, rel_tol=1e-9)]
-    return Verdict(leading[0] if len(leading) == 1 else None, most / total)
+    return Decision(leading[0] if len(leading) == 1 else None, most / total)
 
 
 def log_odds(right: int, total: int, values: int = 2) -> float:

@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from synth_llm.measure.agreement import (
     accuracy,
-    bootstrap,
     cohen_kappa,
     confusion,
     fleiss_kappa,
     kappa_interval,
     krippendorff_alpha,
-    wilson,
 )
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=40)
@@ -24,30 +22,6 @@ PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_
 
 def columns(pairs):
     return [one for one, _ in pairs], [other for _, other in pairs]
-
-
-@pytest.mark.parametrize(
-    ("right", "total", "low", "high"),
-    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1, 1, 0.2065, 1.0), (0, 0, 0.0, 1.0)],
-)
-def test_wilson(right, total, low, high):
-    found = wilson(right, total)
-    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
-    assert math.isnan(found.value) if total == 0 else found.value == right / total
-    assert found.as_dict()["value"] == (None if total == 0 else right / total)
-
-
-def test_wilson_refuses_what_is_no_share():
-    with pytest.raises(ValueError, match="3 of 2"):
-        wilson(3, 2)
-
-
-def test_wilson_is_statsmodels():
-    proportion = pytest.importorskip("statsmodels.stats.proportion")
-    for right, total in [(1, 3), (77, 100), (0, 5), (250, 251)]:
-        assert wilson(right, total)[1:] == pytest.approx(
-            proportion.proportion_confint(right, total, method="wilson"), abs=1e-12
-        )
 
 
 def test_cohen_kappa_by_hand():
@@ -137,10 +111,3 @@ def test_more_pairs_give_a_narrower_interval():
     assert few.value == pytest.approx(many.value)
     assert many.high - many.low < (few.high - few.low) / 3
     assert many.low < many.value < many.high
-
-
-def test_bootstrap_of_a_mean():
-    values = [float(value % 7) for value in range(700)]
-    found = bootstrap(values, lambda sample: float(sample.mean()))
-    assert found.value == pytest.approx(3)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * 2 / math.sqrt(700), rel=0.1)

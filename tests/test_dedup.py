@@ -282,9 +282,12 @@ def test_what_a_round_accepted_is_not_sketched_again(monkeypatch):
     monkeypatch.setattr(minhash, "_band_keys", lambda *given_: seen.append(len(given_[1])) or real(*given_))
     step = Dedup(by="near")
     first = [row(n, text=text) for n, text in enumerate(texts[:40])]
-    assert len(list(step.split(first, context(step)))) == 40
+    ctx = context(step)
+    assert len(list(step.split(first, ctx))) == 40
     later = [row(n, text=text) for n, text in enumerate(texts[40:], 40)]
-    assert len(list(step.split(later, context(step, accepted=tuple(first))))) == 10
+    ctx.accepted = lambda: first
+    ctx.new_round()
+    assert len(list(step.split(later, ctx))) == 10
     assert seen == [40, 10]
 
 

@@ -22,8 +22,8 @@ SOURCES = sorted((ROOT / "synth_llm").rglob("*.py"))
 
 HEAVY = {
     *("aiohttp", "datasets", "faiss", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
-    *("presidio_analyzer", "rapidfuzz", "ray", "scipy", "sentence_transformers", "sklearn", "torch", "transformers"),
-    *("vllm", "xllamacpp"),
+    *("evaluate", "matplotlib", "peft", "presidio_analyzer", "rapidfuzz", "ray", "rouge_score", "sacrebleu", "scipy"),
+    *("sentence_transformers", "sklearn", "torch", "transformers", "trl", "vllm", "xllamacpp"),
 }
 LATER = {"jinja2", "pydantic", "yaml"}
 """Lighter, but not needed to print a help text either."""
@@ -36,6 +36,8 @@ LAYERS = (
         "described",
         "languages",
         "measure.fluency",
+        "measure.interval",
+        "measure.metric",
         "quality",
         "text",
         "scores",
@@ -49,8 +51,7 @@ LAYERS = (
     ("pii",),
     ("template", "prompt", "expression", "source", "journal"),
     ("against",),
-    ("student",),
-    ("models", "embed", "embed_local", "encoders", "measure", "similar", "vectors"),
+    ("models", "embed", "embed_local", "encoders", "evaluation.settings", "measure", "similar", "student", "vectors"),
     ("steps",),
     ("recipe", "candidates", "rounds"),
     ("account", "prices", "plan", "segment", "output"),

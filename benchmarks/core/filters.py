@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from benchmarks.data import DATA
 from synth_llm.library import Library, load_filter
 from synth_llm.row import Row, Verdict
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 DEFAULT = ("length", "repetition", "refusal", "boilerplate", "placeholder", "echo", "merged")
 NONE_GIVEN = {"noinput", "na", "none", "notapplicable"}
 Line = tuple[str, str, str, bool]

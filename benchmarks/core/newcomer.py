@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.core.recipes import Bar
+from synth_llm.measure.interval import wilson
 
 ROOT = Path(__file__).parents[2]
 LABELS = Path(__file__).with_name("labels.jsonl")
@@ -43,17 +44,6 @@ def agreement(rows: list[dict[str, str]]) -> Bar:
     judged = [said[row["text"]] == row["label"] for row in rows if row["text"] in said][:JUDGED]
     if len(judged) < JUDGED:
         return ("newcomer", f"only {len(judged)} texts of this run were labelled by hand", f"{JUDGED}", False)
-    share, half, middle = wilson(sum(judged), len(judged))
-    figure = f"{sum(judged)} of {len(judged)} labels agree: {share:.0%} ({middle - half:.0%} to {middle + half:.0%})"
+    share, low, high = wilson(sum(judged), len(judged))
+    figure = f"{sum(judged)} of {len(judged)} labels agree: {share:.0%} ({low:.0%} to {high:.0%})"
     return ("newcomer", figure, ">= 75 %", share >= 0.75)
-
-
-def wilson(hits: int, of: int) -> tuple[float, float, float]:
-    """Share, half width and middle of the 95 % interval (Wilson 1927)."""
-    z, share = 1.96, hits / of
-    scale = 1 + z * z / of
-    return (
-        share,
-        z * (share * (1 - share) / of + z * z / (4 * of * of)) ** 0.5 / scale,
-        (share + z * z / (2 * of)) / scale,
-    )

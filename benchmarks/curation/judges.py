@@ -15,7 +15,8 @@ from synth_llm.calibrate import threshold
 from synth_llm.errors import Reject
 from synth_llm.final_answer import final_answer, same_answer
 from synth_llm.gives import Gives
-from synth_llm.measure.agreement import accuracy, cohen_kappa, fleiss_kappa, krippendorff_alpha, wilson
+from synth_llm.measure.agreement import accuracy, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from synth_llm.measure.interval import wilson
 from synth_llm.parse import parse
 from synth_llm.verdicts import TIE, log_odds, swapped, vote
 

@@ -5,52 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
+
+from synth_llm.measure.interval import RESAMPLES, Interval, wilson
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Z = 1.959963984540054
-"""Standard deviations of a normal distribution that hold 95 % of it."""
-RESAMPLES = 2000
-"""Bootstrap samples: the ends of a 95 % interval are then good to about a tenth of its width."""
-
 Weights = Literal["linear", "quadratic"]
-
-
-class Interval(NamedTuple):
-    """A figure and the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, float | None]:
-        """For the manifest, to four digits; null where a figure is undefined."""
-        return {
-            name: None if math.isnan(figure) else round(figure, 4)
-            for name, figure in zip(self._fields, self, strict=True)
-        }
-
-
-def wilson(right: int, total: int) -> Interval:
-    """A proportion with its Wilson score interval (Wilson 1927, eq. 4), which holds for small samples and near 0 and 1.
-
-    Without any observation the value is NaN, and the interval everything from 0 to 1. Raises ValueError unless
-    0 <= right <= total.
-    """
-    if not 0 <= right <= total:
-        raise ValueError(f"wilson: {right} of {total}")
-    if total == 0:
-        return Interval(math.nan, 0.0, 1.0)
-    share, spread = right / total, Z * Z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
-    low = 0.0 if right == 0 else max(0.0, middle - half)
-    return Interval(share, low, 1.0 if right == total else min(1.0, middle + half))
 
 
 def accuracy(gold: Sequence[Hashable], said: Sequence[Hashable]) -> Interval:
@@ -132,19 +97,6 @@ def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float:
     apart = sum(2 * sum(a != b for a, b in combinations(unit, 2)) / (len(unit) - 1) for unit in units)
     by_chance = (count * count - sum(n * n for n in total.values())) / (count - 1)
     return 1 - apart / by_chance
-
-
-def bootstrap(values: Sequence[float], figure: Callable[[NDArray[np.float64]], float], seed: str = "") -> Interval:
-    """Any figure of a sample, with its percentile bootstrap interval. NaN for no values."""
-    import numpy as np
-
-    sample = np.asarray(values, dtype=float)
-    if not len(sample):
-        return Interval(math.nan, math.nan, math.nan)
-    draw = generator("bootstrap", seed)
-    drawn = np.array([figure(sample[draw.integers(0, len(sample), len(sample))]) for _ in range(RESAMPLES)])
-    low, high = _ends(drawn[~np.isnan(drawn)])
-    return Interval(float(figure(sample)), low, high)
 
 
 def generator(*parts: str) -> np.random.Generator:

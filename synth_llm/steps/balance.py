@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from synth_llm.row import Row, canonical
 from synth_llm.steps.classes import resized
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 
 
 def _size(value: Any) -> Any:
@@ -41,12 +41,12 @@ class Balance(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The same columns."""
-        need([*self._columns, *([self.keep] if self.keep else [])], have, "balance")
+        need([*named(self.column), *([self.keep] if self.keep else [])], have, "balance")
         return have
 
     def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected | list[Row]]:
         """Each row, kept, rejected as `surplus`, or as its copies."""
-        return resized(rows, ctx, self._columns, self.keep, partial(self._sizes, ctx))
+        return resized(rows, ctx, named(self.column), self.keep, partial(self._sizes, ctx))
 
     def _sizes(self, ctx: Context, counts: Mapping[str, int]) -> dict[str, int]:
         """The size of each class; those of the grid that have no rows are reported too."""
@@ -69,9 +69,7 @@ class Balance(Step):
 
     def _expected(self, ctx: Context) -> list[str]:
         """The classes that a grid names."""
-        values = (ctx.use.recipe.source.grid or {}).get(self._columns[0], []) if len(self._columns) == 1 else []
+        values = (
+            (ctx.use.recipe.source.grid or {}).get(named(self.column)[0], []) if len(named(self.column)) == 1 else []
+        )
         return [value if isinstance(value, str) else canonical(value) for value in values]
-
-    @property
-    def _columns(self) -> list[str]:
-        return [self.column] if isinstance(self.column, str) else self.column

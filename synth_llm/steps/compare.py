@@ -15,7 +15,7 @@ from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.gold import Gold, Trial
 from synth_llm.steps.panel import Ballot, Poll, check_blind, check_panel, names, poll, visible
 from synth_llm.steps.step import Columns, Rejected, Step, need
-from synth_llm.verdicts import TIE, Verdict, swapped, vote
+from synth_llm.verdicts import TIE, Decision, swapped, vote
 
 WINNER, AGREEMENT = "winner", "agreement"
 PLACES = ("first", "second")
@@ -95,7 +95,7 @@ class Compare(Step):
             ctx, self.model, prompt, row, [({**shown, **dict(zip(PLACES, order, strict=True))}, 0) for order in orders]
         )
 
-    def _together(self, ballots: Sequence[Ballot], weights: dict[str, float]) -> Verdict:
+    def _together(self, ballots: Sequence[Ballot], weights: dict[str, float]) -> Decision:
         """What the judges say together; a judge that contradicts itself is one that abstains."""
         sides = (self.columns_[0], self.columns_[1])
         votes: list[str | None] = []

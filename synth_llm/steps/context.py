@@ -133,6 +133,8 @@ class Context:
     """The run folder, when there is one."""
     doing: Callable[[str], object] = lambda _: None
     """Told what takes long in a dataset step, for whoever watches; told nothing when it is over."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What the step keeps from one round to the next."""
     _cache: dict[str, Any] = field(default_factory=dict)
 
     def cached(self, name: str, make: Callable[[], T]) -> T:

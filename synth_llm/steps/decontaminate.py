@@ -15,7 +15,7 @@ from synth_llm.similar.exact import normalised
 from synth_llm.similar.ngrams import NgramIndex
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.leak_check import SUSPECTS, TOP, Closeness, LeakCheck, leak
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +54,8 @@ class Decontaminate(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The same columns; with the tier `judge` also `suspects`, which `leak_check` takes away again."""
-        need(self._columns, have, "decontaminate")
-        read_against(self.against, use, self._columns)
+        need(named(self.column), have, "decontaminate")
+        read_against(self.against, use, named(self.column))
         if self._embeds:
             use.encoder(self.encoder)
         if "judge" not in self.tiers:
@@ -68,16 +68,16 @@ class Decontaminate(Step):
 
     def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected]:
         """Each row, kept, or rejected with the item it repeats, the tier that found it, and how closely."""
-        items = read_against(self.against, ctx.use, self._columns)
+        items = read_against(self.against, ctx.use, named(self.column))
         copies = _Copies(items, self.ngram if "ngram" in self.tiers else None, exact="exact" in self.tiers)
         vectors = ctx.encode([item.text for item in items], self.encoder) if self._embeds else None
         every = iter(rows)
         while some := list(itertools.islice(every, TOGETHER)):
-            leaks = [copies.find(row, self._columns) for row in some]
+            leaks = [copies.find(row, named(self.column)) for row in some]
             near: list[Near] = [[] for _ in some]
             if vectors is not None:  # what was found is not embedded
                 left = [at for at, found in enumerate(leaks) if found is None]
-                own = ctx.encode([joined(some[at], self._columns) for at in left], self.encoder)
+                own = ctx.encode([joined(some[at], named(self.column)) for at in left], self.encoder)
                 for at, found in zip(left, nearest(own, vectors, TOP), strict=True):
                     near[at] = found
             for row, found_leak, items_near in zip(some, leaks, near, strict=True):
@@ -99,10 +99,6 @@ class Decontaminate(Step):
             if cosine >= self.floor
         ]
         return {**row, SUSPECTS: suspects}
-
-    @property
-    def _columns(self) -> list[str]:
-        return [self.column] if isinstance(self.column, str) else self.column
 
     @property
     def _embeds(self) -> bool:

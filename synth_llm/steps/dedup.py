@@ -8,22 +8,23 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import ClassVar, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from synth_llm.against import Against, joined, read_against
 from synth_llm.errors import InputError, Reject
 from synth_llm.row import ID, Row, canonical
 from synth_llm.similar.decide import Search, decide
 from synth_llm.similar.exact import normalised
-from synth_llm.similar.minhash import Shingling, Sketches, sketch
+from synth_llm.similar.minhash import Shingling, sketch
 from synth_llm.similar.pairs import Kept
 from synth_llm.similar.repeats import Texts, repeats
 from synth_llm.similar.rouge import need_rapidfuzz, rouge_tokens
 from synth_llm.similar.searches import meaning_search, near_search, rouge_search
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 
 FIRST = "first"
+SKETCHES = "sketches"
 THRESHOLDS = {"near": 0.7, "rouge": 0.7, "meaning": 0.9}
 MARGINS = {"near": 0.05, "rouge": 0.1, "meaning": 0.05}
 """How far under the threshold similarities are known too: for the next lower threshold, and for the histogram."""
@@ -61,9 +62,6 @@ class Dedup(Step):
     encoder: str | None = None
     """For `meaning`: an encoder of the recipe, by default the packaged one."""
 
-    _sketched: Sketches | None = PrivateAttr(None)
-    """The last round's sketches: what it accepted is not sketched again."""
-
     @model_validator(mode="after")
     def _fitting(self) -> Dedup:
         """Settings that go with another kind of similarity are refused: they would change nothing."""
@@ -79,10 +77,10 @@ class Dedup(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The same columns."""
-        need(self._columns, have, "dedup")
+        need(named(self.column), have, "dedup")
         if self.keep != FIRST:
             need([self.keep], have, "dedup keep")
-        read_against(self.against, use, self._columns)
+        read_against(self.against, use, named(self.column))
         if self.by == "rouge":
             need_rapidfuzz()
         if self.by == "meaning":
@@ -91,7 +89,7 @@ class Dedup(Step):
 
     def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected]:
         """Each row, kept, or rejected with the id of the row it repeats and how closely."""
-        items = read_against(self.against, ctx.use, self._columns)
+        items = read_against(self.against, ctx.use, named(self.column))
         seen = self._texts(ctx.accepted())
         texts = [*(item.text for item in items), *seen.texts]
         others = Texts([*(item.label for item in items), *seen.who], texts, list(map(self._form, texts)))
@@ -129,12 +127,13 @@ class Dedup(Step):
             return rouge_search([form.split() for form in forms]), name
         size = (3 if self.unit == "word" else 5) if self.ngram is None else self.ngram
         name.update(canonical([self.unit, size]).encode())
-        self._sketched = sketch(forms, Shingling(self.unit, size), floor, self._sketched)
-        return near_search(self._sketched), name
+        # what an earlier round accepted is not sketched again
+        sketches = ctx.kept[SKETCHES] = sketch(forms, Shingling(self.unit, size), floor, ctx.kept.get(SKETCHES))
+        return near_search(sketches), name
 
     def _texts(self, rows: Iterable[Row]) -> Texts:
         """The rows' texts; a column of text alone, as most are, is taken as it is."""
-        columns, found = self._columns, Texts([], [], [])
+        columns, found = named(self.column), Texts([], [], [])
         for row in rows:
             value = row.get(columns[0]) if len(columns) == 1 else None
             found.who.append(row[ID])
@@ -156,7 +155,3 @@ class Dedup(Step):
                 raise InputError(f"dedup keep: '{self.keep}' of row {row[ID]} is {value!r:.80}, not a number")
             scores.append(-math.inf if value is None or math.isnan(value) else value)
         return sorted(range(len(scores)), key=lambda at: -scores[at])
-
-    @property
-    def _columns(self) -> list[str]:
-        return [self.column] if isinstance(self.column, str) else self.column

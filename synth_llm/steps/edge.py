@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from synth_llm.errors import InputError, Reject
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.embedded import Embedded, Targets, named, read_target, target_vectors
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.embedded import Embedded, Targets, read_target, target_vectors
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 
 if TYPE_CHECKING:
     import numpy as np

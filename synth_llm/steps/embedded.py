@@ -13,7 +13,7 @@ from synth_llm.errors import Reject
 from synth_llm.row import Row, digest
 from synth_llm.steps.classes import MISSING
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Rejected, Rows
+from synth_llm.steps.step import Rejected, Rows, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,11 +22,6 @@ Targets = Annotated[
     list[Against], BeforeValidator(lambda given: given if isinstance(given, list) else [given]), Field(min_length=1)
 ]
 """Rows of other data, in one place or several."""
-
-
-def named(column: str | Sequence[str]) -> list[str]:
-    """The columns of a setting that takes one or several."""
-    return [column] if isinstance(column, str) else list(column)
 
 
 def generator(ctx: Context) -> np.random.Generator:

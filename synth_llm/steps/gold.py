@@ -18,7 +18,7 @@ from synth_llm.row import ID, LINEAGE, PARENT, Row, source_id
 from synth_llm.source import resolve
 from synth_llm.steps.panel import Decide, Poll
 from synth_llm.steps.step import Columns, need
-from synth_llm.verdicts import Verdict, log_odds
+from synth_llm.verdicts import Decision, log_odds
 
 if TYPE_CHECKING:
     from synth_llm.steps.context import Context, Resources
@@ -134,6 +134,6 @@ class Trial:
         for row, answer in read:
             own = [ballot for ballot in answer.ballots if ballot.judge == judge and ballot.answers]
             found.append(
-                Judged(self.label(row[self.gold.label]), *(self.decide(own, {}) if own else Verdict(None, 0.0)))
+                Judged(self.label(row[self.gold.label]), *(self.decide(own, {}) if own else Decision(None, 0.0)))
             )
         return found

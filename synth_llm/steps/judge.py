@@ -16,7 +16,7 @@ from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.gold import Gold, Trial
 from synth_llm.steps.panel import Ballot, Poll, body_of, check_blind, check_panel, mean, names, poll, visible
 from synth_llm.steps.step import Columns, Given, Rejected, Step, need
-from synth_llm.verdicts import Verdict, expected_score, vote
+from synth_llm.verdicts import Decision, expected_score, vote
 
 
 class Judge(Step):
@@ -132,17 +132,17 @@ class Judge(Step):
             raise InputError(f"gold: prompt {self.prompt} gives no choice and no score")
         return columns[0]
 
-    def _together(self, prompt: Prompt, column: str, ballots: Sequence[Ballot], weights: dict[str, float]) -> Verdict:
+    def _together(self, prompt: Prompt, column: str, ballots: Sequence[Ballot], weights: dict[str, float]) -> Decision:
         """What the judges say together: the mean of scores, the choice with most votes."""
         read = [ballot for ballot in ballots if ballot.answers and ballot.answers[0][column] is not None]
         values = [ballot.answers[0][column] for ballot in read]
         counted = [weights.get(ballot.judge, 0.0) if weights else 1.0 for ballot in read]
         if not any(counted):
-            return Verdict(None, 0.0)
+            return Decision(None, 0.0)
         if len(values) == 1:
-            return Verdict(values[0], 1.0)
+            return Decision(values[0], 1.0)
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            return Verdict(mean(values, counted), 1.0)
+            return Decision(mean(values, counted), 1.0)
         return vote(values, counted)
 
     def _was_split(self, column: str, answer: Poll) -> bool:

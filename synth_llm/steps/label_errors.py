@@ -15,8 +15,7 @@ from synth_llm.row import ID, PARENT, Row
 from synth_llm.similar.exact import normalised
 from synth_llm.steps.classes import class_of
 from synth_llm.steps.context import EXAMPLES, Context, Resources
-from synth_llm.steps.embedded import named
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 from synth_llm.student.probe import ON_VECTORS, ON_WORDS, need_sklearn, word_features
 
 if TYPE_CHECKING:

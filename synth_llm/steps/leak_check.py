@@ -8,7 +8,7 @@ from synth_llm.against import joined
 from synth_llm.errors import InputError, Reject
 from synth_llm.row import LINEAGE, Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Step, need
+from synth_llm.steps.step import Columns, Rejected, Step, named, need
 
 SUSPECTS = "suspects"
 """The column in which `decontaminate` leaves what this step asks about: a list of {item, text, similarity}."""
@@ -44,7 +44,7 @@ class LeakCheck(Step):
         """The row's columns without `suspects`."""
         if SUSPECTS not in have:
             raise InputError("leak_check asks about what `decontaminate` marks; add it before, with the tier 'judge'")
-        need(self._columns, have, "leak_check")
+        need(named(self.column), have, "leak_check")
         prompt = use.prompt(self.prompt)
         use.model(self.model)
         need(prompt.needs - OWN - use.constants, have, f"prompt {self.prompt}")
@@ -56,7 +56,7 @@ class LeakCheck(Step):
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row without its suspects. Raises Reject as `contaminated`, or as what an unreadable answer was."""
         prompt, lineage = ctx.use.prompt(self.prompt), row[LINEAGE]
-        text = joined(row, self._columns)
+        text = joined(row, named(self.column))
         for suspect in row[SUSPECTS]:
             variables = {**ctx.use.variables(row), "text": text, "item": suspect["text"]}
             records, lineage = await ctx.ask(self.model, prompt, {**row, LINEAGE: lineage}, variables)
@@ -68,10 +68,6 @@ class LeakCheck(Step):
                 reject.lineage = lineage
                 raise reject
         return [{**{name: value for name, value in row.items() if name != SUSPECTS}, LINEAGE: lineage}]
-
-    @property
-    def _columns(self) -> list[str]:
-        return [self.column] if isinstance(self.column, str) else self.column
 
 
 class Closeness(NamedTuple):

@@ -9,8 +9,8 @@ from synth_llm.errors import Reject
 from synth_llm.quotas import Amount, how_many
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.embedded import Embedded, Targets, generator, named, read_target, target_vectors
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.embedded import Embedded, Targets, generator, read_target, target_vectors
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 
 NOT_MATCHED = "not matched"
 SAMPLE = 4000

@@ -11,7 +11,7 @@ from synth_llm.errors import InputError, Reject
 from synth_llm.prompt import Prompt
 from synth_llm.row import LINEAGE, Row
 from synth_llm.steps.step import Step
-from synth_llm.verdicts import Verdict
+from synth_llm.verdicts import Decision
 
 if TYPE_CHECKING:
     from synth_llm.steps.context import Context, Resources
@@ -37,7 +37,7 @@ class Poll(NamedTuple):
 Answered = tuple[list[Row], list[Row]]
 """The records of an answer, and the row's lineage with the call."""
 
-Decide = Callable[[Sequence[Ballot], dict[str, float]], Verdict]
+Decide = Callable[[Sequence[Ballot], dict[str, float]], Decision]
 """What ballots say together; the weights are by judge, all 1 when there are none."""
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synth_llm.errors import InputError, MissingExtra, Reject
+from synth_llm.errors import InputError, Reject
 from synth_llm.files import read_file
 from synth_llm.row import Row, canonical
 from synth_llm.source import resolve
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.student.probe import need_sklearn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,10 +68,7 @@ class Quality(Step):
         need(self.column, have, "quality")
         if self.into in have:
             raise InputError(f"quality: the rows already have a column '{self.into}'; name another one in 'into'")
-        try:
-            import sklearn  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra("the step quality", "curate") from error
+        need_sklearn("the step quality")
         if self.embed:
             use.encoder(self.encoder)
         self._rated(use)

@@ -10,7 +10,7 @@ from pydantic import Field
 from synth_llm.pii import LIKELY, USUAL, Span, check_types, find
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources
-from synth_llm.steps.step import Columns, Rejected, Step, need
+from synth_llm.steps.step import Columns, Rejected, Step, named, need
 
 REPLACED = "replaced"
 """What the manifest calls the number of replacements by type."""
@@ -32,14 +32,14 @@ class Redact(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The same columns. Raises InputError for a column or type that is not there."""
-        need([self.column] if isinstance(self.column, str) else self.column, have, "redact")
+        need(named(self.column), have, "redact")
         check_types(self.types)
         return have
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row itself, without its identifiers."""
         counts: Counter[str] = Counter()
-        columns = [self.column] if isinstance(self.column, str) else self.column
+        columns = named(self.column)
         changed = {column: self._value(row.get(column), counts) for column in columns if column in row}
         if counts:
             total = Counter(ctx.notes.report.get(REPLACED, {})) + counts

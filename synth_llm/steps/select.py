@@ -13,7 +13,7 @@ from synth_llm.row import ID, Row
 from synth_llm.steps.classes import MISSING, number, ranks
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.embedded import Embedded, generator
-from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
+from synth_llm.steps.step import Columns, Rejected, Rows, Step, named, need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class Select(Step):
         if self.by != K_CENTER:
             need([self.by], have, "select by")
         if self._embeds:
-            need([self.column] if isinstance(self.column, str) else self.column, have, "select")
+            need(named(self.column), have, "select")
             use.encoder(self.encoder)
         return have
 

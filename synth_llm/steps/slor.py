@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from typing import ClassVar
 
 from synth_llm.errors import FatalError, InputError
@@ -12,7 +13,7 @@ from synth_llm.models.scoring import Scored, of_text, scored
 from synth_llm.row import Row
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.score import Score, known
-from synth_llm.steps.step import Columns, Step, need
+from synth_llm.steps.step import Columns, Rows, Step, need
 
 
 class Slor(Step):
@@ -44,10 +45,10 @@ class Slor(Step):
             raise InputError(f"slor gives '{self.into}', which the rows already have; name another with `into`")
         return have | {self.into}
 
-    def split(self, rows: Iterable[Row], ctx: Context) -> Iterator[Row]:
+    def split(self, rows: Rows, ctx: Context) -> Iterator[Row]:
         """Each row with its score."""
         counts: Counter[str] = Counter()
-        for row in (*ctx.accepted(), *rows):
+        for row in chain(ctx.accepted(), rows):
             counts.update(token.text for token in self._tokens(row, ctx))
         for row in rows:
             tokens = [token for token in self._tokens(row, ctx) if token.logprob is not None]

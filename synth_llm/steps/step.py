@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -97,6 +97,11 @@ class DatasetStep(Protocol):
     def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected | list[Row]]:
         """Each row again, in the same order: kept, rejected, or replaced by its children. Runs in a thread."""
         ...
+
+
+def named(column: str | Sequence[str]) -> list[str]:
+    """The columns of a setting that takes one or several."""
+    return [column] if isinstance(column, str) else list(column)
 
 
 def need(columns: Iterable[str], have: Columns, what: str) -> None:
