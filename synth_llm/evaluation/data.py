@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,7 @@ class Data:
     doing: Callable[[str, int, int], object] = lambda what, done, of: None
     """Told what takes long, and how far it is: `doing("probe", 3, 40)`."""
     _vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    _known: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -101,7 +102,18 @@ class Data:
             self._vectors[side.name] = encoder.encode(
                 side.texts, lambda done, of: self.doing(f"embedding {side.name}", done, of)
             )
+            self._known.update(zip(side.texts, self._vectors[side.name], strict=True))
         return self._vectors[side.name]
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """As `vectors`, for any texts, in their order: what a student is given."""
+        import numpy as np
+
+        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        if new:
+            encoder = self.use.encoder(self.settings.encoder)
+            self._known.update(zip(new, encoder.encode(new, partial(self.doing, "embedding")), strict=True))
+        return np.stack([self._known[text] for text in texts])
 
     def remember(self, name: str, inputs: Any, make: Callable[[], Any]) -> Any:
         """What `make` makes, a JSON value; made once for the same `inputs` (a JSON value that tells all it depends on,
