@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from synth_llm.measure.interval import RESAMPLES, Interval, wilson
+from synth_llm.measure.metric import metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,7 @@ def confusion(gold: Sequence[str], said: Sequence[str]) -> dict[str, dict[str, i
     return {one: {other: counts[one, other] for other in names} for one in sorted(set(gold))}
 
 
+@metric("label", "label", range=(-1, 1), direction="higher", unit="", source="Cohen 1960; weighted: Cohen 1968")
 def cohen_kappa(
     one: Sequence[Hashable], other: Sequence[Hashable], weights: Weights | None = None, scale: Sequence[Hashable] = ()
 ) -> float:
@@ -66,6 +68,7 @@ def kappa_interval(
     return Interval(float(_kappas(table[None], weights)[0]), low, high)
 
 
+@metric("texts", range=(-1, 1), direction="higher", unit="", source="Fleiss 1971")
 def fleiss_kappa(ratings: Sequence[Sequence[Hashable]]) -> float:
     """Agreement of any number of raters beyond chance (Fleiss 1971), one list of values an item, equally many each.
 
@@ -83,6 +86,7 @@ def fleiss_kappa(ratings: Sequence[Sequence[Hashable]]) -> float:
     return math.nan if chance == 1 else (seen - chance) / (1 - chance)
 
 
+@metric("texts", range=(-1, 1), direction="higher", unit="", source="Krippendorff 2011, section C")
 def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float:
     """Krippendorff's alpha for nominal values (Krippendorff 2011, section C): None is a rating that is missing.
 

@@ -41,9 +41,15 @@ _known: dict[str, tuple[Facts, Callable[..., Any]]] = {}
 def metric(
     *takes: Kind, range: tuple[float, float], direction: Direction, unit: str, source: str
 ) -> Callable[[Function], Function]:
-    """Make a function a metric: `@metric("text", range=(0, 1), direction="higher", unit="share", source="...")`."""
+    """Make a function a metric: `@metric("text", range=(0, 1), direction="higher", unit="share", source="...")`.
+
+    Raises ValueError when another module has a metric of that name.
+    """
 
     def register(function: Function) -> Function:
+        taken = _known.get(function.__name__)
+        if taken is not None and taken[1].__module__ != function.__module__:
+            raise ValueError(f"{function.__module__}: {taken[1].__module__} has a metric '{function.__name__}'")
         about = (function.__doc__ or "").strip().partition("\n")[0]
         _known[function.__name__] = (
             Facts(function.__name__, takes, *range, direction, unit, source, about),
