@@ -18,6 +18,18 @@ def source_of(data: str, recipe: Path, rename: Mapping[str, str], split: str | N
 
     `data` is a file, a run folder, the folder of a dataset or its name on the Hub. Raises InputError.
     """
+    source = named(data, rename, split)
+    examples = load_recipe(recipe)[0].source.examples
+    if examples is not None:
+        source["examples"] = examples
+    return plain_name(data), json.dumps(source)
+
+
+def named(data: str, rename: Mapping[str, str] | None = None, split: str | None = None) -> dict[str, Any]:
+    """The source, as a recipe writes it, of a file, a run folder, the folder of a dataset or its name on the Hub.
+
+    What lies in the current folder is named by its whole path. Raises InputError.
+    """
     place = Path(data).expanduser()
     kind = "file" if place.is_file() else "run" if (place / KEPT).is_file() else "dataset"
     if kind == "dataset" and not place.is_dir() and (place.suffix or data.startswith((".", "/", "~"))):
@@ -29,8 +41,11 @@ def source_of(data: str, recipe: Path, rename: Mapping[str, str], split: str | N
         source["split"] = split
     if rename:
         source["rename"] = dict(rename)
-    examples = load_recipe(recipe)[0].source.examples
-    if examples is not None:
-        source["examples"] = examples
+    return source
+
+
+def plain_name(data: str) -> str:
+    """What data is called in the name of a folder."""
+    place = Path(data).expanduser()
     name = place.resolve().stem if place.exists() else data
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."), json.dumps(source)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")

@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from synth_llm import strict_yaml
 from synth_llm.encoders import EncoderEntry
 from synth_llm.errors import InputError, nearest
+from synth_llm.evaluation.settings import Evaluate
 from synth_llm.keys import VARIABLE
 from synth_llm.models.budget import Limits
 from synth_llm.source import Source
@@ -240,6 +241,8 @@ class Recipe(BaseModel):
     """Without one, every source row is taken up once."""
     limits: Limits = Limits()
     """Hard limits over all invocations of the run folder."""
+    evaluate: Evaluate | None = None
+    """What the kept rows are held against when the run is complete; see `synth-llm evaluate`."""
 
 
 class RecipeFile:
@@ -252,7 +255,7 @@ class RecipeFile:
         if not isinstance(self.value, dict):
             raise InputError("a recipe is a mapping with source and steps", path, 1)
         for change in sets:
-            _set(self.value, change)
+            override(self.value, change)
         for change in models:
             _set_model(self.value, change)
 
@@ -298,19 +301,22 @@ class RecipeFile:
     def _explained(
         self, error: ValidationError, prefix: tuple[str | int, ...], model: type[BaseModel], who: str = ""
     ) -> InputError:
-        """One line for the first error, in a recipe's words."""
-        first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[0]
-        loc = tuple(first["loc"])
-        path = ".".join(str(part) for part in loc) or "it"
-        if first["type"] == "extra_forbidden":
-            message = f"no setting '{loc[-1]}'{nearest(str(loc[-1]), _fields(model, loc[:-1]))}"
-        elif first["type"] == "missing":
-            message = f"'{loc[-1]}' is missing"
-        elif first["type"] == "value_error":
-            message = f"{path}: " * bool(loc) + str(first["ctx"]["error"])
-        else:
-            message = f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, not {_short(first['input'])}"
+        message, loc = explained(error, model)
         return self.error(who + message, (*prefix, *loc))
+
+
+def explained(error: ValidationError, model: type[BaseModel]) -> tuple[str, tuple[str | int, ...]]:
+    """One line for the first error, in a recipe's words, and the place in the value."""
+    first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[0]
+    loc = tuple(first["loc"])
+    path = ".".join(str(part) for part in loc) or "it"
+    if first["type"] == "extra_forbidden":
+        return f"no setting '{loc[-1]}'{nearest(str(loc[-1]), _fields(model, loc[:-1]))}", loc
+    if first["type"] == "missing":
+        return f"'{loc[-1]}' is missing", loc
+    if first["type"] == "value_error":
+        return f"{path}: " * bool(loc) + str(first["ctx"]["error"]), loc
+    return f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, not {_short(first['input'])}", loc
 
 
 def load_recipe(path: Path, sets: Sequence[str] = (), models: Sequence[str] = ()) -> tuple[Recipe, RecipeFile]:
@@ -361,7 +367,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _set(value: dict[str, Any], change: str) -> None:
+def override(value: dict[str, Any], change: str) -> None:
     """Apply `path.to.setting=value`; a step is named by its number from 1, or by its type."""
     path, equals, text = change.partition("=")
     if not equals or not path:

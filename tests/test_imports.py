@@ -167,6 +167,7 @@ def test_every_import_is_a_declared_dependency() -> None:
         + extras["curate"]
         + extras["pii"]
         + extras["embed"]
+        + extras["evaluate"]
         + extras["transformers"]
         + extras["train"]
         + extras["vllm"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from synth_llm.against import Against
 from synth_llm.source import Source
@@ -22,8 +23,34 @@ def _source(given: Any) -> Any:
     return {"file": given} if Path(given).suffix in {".jsonl", ".json", ".csv", ".parquet"} else {"run": given}
 
 
-Data = Annotated[Source, BeforeValidator(_source)]
+Data = Annotated[Source, BeforeValidator(_source, json_schema_input_type=str | Source)]
 """Rows: a file, a run folder, or `{dataset: ..., split: ...}`, with `rename` where columns have other names."""
+
+_WANTED = re.compile(r"\s*(?:(low|high)\b)?\s*(>=|<=|==|!=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+
+
+class Wanted(NamedTuple):
+    """What a gate wants of a figure."""
+
+    end: Literal["value", "low", "high"]
+    """Which number of the figure is held against: the value, or an end of its 95 % interval."""
+    sign: str
+    number: float
+
+
+def wanted(condition: str) -> Wanted:
+    """A gate's condition, such as `>= 0.8` or `low >= 0.8`. Raises ValueError.
+
+    >>> wanted("low >= 0.8")
+    Wanted(end='low', sign='>=', number=0.8)
+    """
+    found = _WANTED.fullmatch(condition)
+    if found is None:
+        raise ValueError(
+            f"'{condition}' is no condition; write it as '>= 0.8', or as 'low >= 0.8' for the whole interval"
+        )
+    end: Any = found[1] or "value"
+    return Wanted(end, found[2], float(found[3]))
 
 
 class Evaluate(BaseModel):
@@ -72,4 +99,15 @@ class Evaluate(BaseModel):
     against: list[Against] = []
     """Evaluation sets that must not stand in the data: contamination."""
     gate: dict[str, str] = {}
-    """What figures must be, such as `{tstr: ">= 0.8", near_copies: "== 0"}`; else the exit code is 4."""
+    """What figures must be, such as `{tstr: ">= 0.8", near_copies: "== 0"}`; else the exit code is 4. The value counts,
+    or with `low >= 0.8` or `high <= 0.1` the end of its 95 % interval."""
+
+    @field_validator("gate")
+    @classmethod
+    def _conditions(cls, gate: dict[str, str]) -> dict[str, str]:
+        for name, condition in gate.items():
+            try:
+                wanted(condition)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return gate
