@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,6 +17,7 @@ from synth_llm.evaluation.settings import Evaluate
 from synth_llm.output import write_text
 from synth_llm.row import Row, canonical, digest
 from synth_llm.steps.context import Resources
+from synth_llm.student.student import label_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +43,13 @@ class Side:
         """Each row's class, as text. Raises InputError without a label column, or for a row without a class."""
         if self.label is None:
             raise InputError(f"{self.name}: the rows have no label; name its column with `label`")
+        found: list[str] = []
         for number, row in enumerate(self.rows, 1):
-            if row.get(self.label) is None:
+            text = label_text(row.get(self.label))
+            if text is None:
                 raise InputError(f"{self.name}: row {number} has no '{self.label}'")
-        return [value if isinstance(value, str) else canonical(value) for value in map(self._class, self.rows)]
+            found.append(text)
+        return found
 
     @cached_property
     def mark(self) -> str:
@@ -56,10 +61,6 @@ class Side:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def _class(self, row: Row) -> Any:
-        value = row[self.label or ""]
-        return int(value) if isinstance(value, float) and value.is_integer() else value  # 1 and 1.0 are one class
 
 
 @dataclass
@@ -81,6 +82,8 @@ class Data:
     """A folder for what was computed, so that a second evaluation goes on where the first one stopped."""
     doing: Callable[[str, int, int], object] = lambda what, done, of: None
     """Told what takes long, and how far it is: `doing("probe", 3, 40)`."""
+    embedding: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Seconds that encoding took so far, and seconds of the processor."""
     _vectors: dict[str, np.ndarray] = field(default_factory=dict)
     _known: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -98,10 +101,7 @@ class Data:
     def vectors(self, side: Side) -> np.ndarray:
         """(n, d) float32, rows of length one; zeros for a blank text. Each text is encoded once, ever."""
         if side.name not in self._vectors:
-            encoder = self.use.encoder(self.settings.encoder)
-            self._vectors[side.name] = encoder.encode(
-                side.texts, lambda done, of: self.doing(f"embedding {side.name}", done, of)
-            )
+            self._vectors[side.name] = self._encoded(side.texts, f"embedding {side.name}")
             self._known.update(zip(side.texts, self._vectors[side.name], strict=True))
         return self._vectors[side.name]
 
@@ -111,9 +111,16 @@ class Data:
 
         new = list(dict.fromkeys(text for text in texts if text not in self._known))
         if new:
-            encoder = self.use.encoder(self.settings.encoder)
-            self._known.update(zip(new, encoder.encode(new, partial(self.doing, "embedding")), strict=True))
+            self._known.update(zip(new, self._encoded(new, "embedding"), strict=True))
         return np.stack([self._known[text] for text in texts])
+
+    def _encoded(self, texts: Sequence[str], what: str) -> np.ndarray:
+        began, used = time.monotonic(), time.process_time()
+        try:
+            return self.use.encoder(self.settings.encoder).encode(texts, partial(self.doing, what))
+        finally:
+            self.embedding[0] += time.monotonic() - began
+            self.embedding[1] += time.process_time() - used
 
     def remember(self, name: str, inputs: Any, make: Callable[[], Any]) -> Any:
         """What `make` makes, a JSON value; made once for the same `inputs` (a JSON value that tells all it depends on,

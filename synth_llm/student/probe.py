@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import BaseModel, ConfigDict
+
+from synth_llm.against import joined
 from synth_llm.errors import InputError, MissingExtra
+from synth_llm.row import Row
+from synth_llm.student.card import write_card
+from synth_llm.student.student import Task, classes, own_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +26,14 @@ ON_VECTORS, ON_WORDS = 1.0, 3.0
 """The inverse strength of the L2 penalty: scikit-learn's default for vectors of length one, weaker for words, of which
 each text has few. Twice or three times as much or as little finds wrong labels hardly better or worse."""
 STEPS = 500
+CONFIG, WEIGHTS = "config.json", "probe.npz"
+LOAD = """
+from huggingface_hub import snapshot_download
+from synth_llm.student.probe import load
+
+student = load(snapshot_download("org/name"))  # or a folder
+student.predict([{row}])
+"""
 
 
 class Probe:
@@ -59,6 +77,122 @@ class Probe:
         """(n,) the likeliest label of each row."""
         predicted: np.ndarray = self._model.predict(features)
         return predicted
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """(k, d) and (k,): the softmax of `features @ weights.T + bias` is `predict_proba`."""
+        import numpy as np
+
+        weights, bias = self._model.coef_, self._model.intercept_
+        if len(weights) == 1:  # of two labels scikit-learn keeps the second's, against 0 for the first
+            weights, bias = np.vstack([0 * weights, weights]), np.concatenate([0 * bias, bias])
+        return weights, bias
+
+
+class NoSettings(BaseModel):
+    """The student `probe` has no settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProbeStudent:
+    """The student `probe`: a `Probe` on the vectors of texts. It has no settings, and draws nothing.
+
+    A blank text is the zero vector: it teaches, and is given, what the classes' frequencies say.
+    """
+
+    draws: ClassVar[bool] = False
+
+    def __init__(self, task: Task, seed: int = 0) -> None:
+        own_settings("probe", NoSettings, task.settings)
+        self.task, self.seed, self.rows = task, seed, 0
+        self.labels: list[str] = []
+        """The k classes that it knows, sorted; empty before `fit`."""
+        self._weights: np.ndarray | None = None
+        self._bias: np.ndarray | None = None
+
+    def fit(self, rows: Sequence[Row]) -> ProbeStudent:
+        """Learn. Raises InputError for a row without a class, fewer than two classes, or rows without any text."""
+        import numpy as np
+
+        known = classes(rows, self.task.label)
+        vectors = self._vectors(rows)
+        if not vectors.any():
+            raise InputError(f"no row to learn from has a text in {', '.join(self.task.columns)}")
+        self.labels = sorted(set(known))
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        weights, bias = Probe().fit(vectors, [numbers[label] for label in known]).weights()
+        self._weights, self._bias, self.rows = weights.astype(np.float32), bias.astype(np.float32), len(rows)
+        return self
+
+    def predict_proba(self, rows: Sequence[Row]) -> np.ndarray:
+        """(n, k) the probability of each of `labels`. Raises InputError for vectors of another length than it knows."""
+        import numpy as np
+
+        assert self._weights is not None and self._bias is not None, "fit, or load, comes before"
+        vectors = self._vectors(rows)
+        if vectors.shape[1] != self._weights.shape[1]:
+            raise InputError(
+                f"the student probe learned from vectors of {self._weights.shape[1]} numbers, and is given "
+                f"{vectors.shape[1]}: use the encoder that it learned with"
+            )
+        scores = vectors.astype(np.float64) @ self._weights.T.astype(np.float64) + self._bias
+        proba: np.ndarray = np.exp(scores - scores.max(axis=1, keepdims=True))
+        proba /= proba.sum(axis=1, keepdims=True)
+        return proba
+
+    def predict(self, rows: Sequence[Row]) -> list[str]:
+        """The likeliest class of each row."""
+        return [self.labels[at] for at in self.predict_proba(rows).argmax(axis=1)] if rows else []
+
+    def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        """A folder that `load` reads: its numbers, classes, columns and the encoder's name, and a card."""
+        import numpy as np
+
+        assert self._weights is not None and self._bias is not None, "fit comes before"
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / WEIGHTS, weights=self._weights, bias=self._bias)
+        config = {"student": "probe", "encoder": facts.get("encoder"), "labels": self.labels}
+        config |= {"columns": self.task.columns, "label": self.task.label}
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_card(
+            folder,
+            {"rows": self.rows, "seed": self.seed, **facts},
+            about=f"Logistic regression on vectors of texts. It tells {', '.join(self.labels)}.",
+            task="text-classification",
+            load=LOAD.replace("{row}", json.dumps(dict.fromkeys(self.task.columns, "..."))),
+        )
+
+    def _vectors(self, rows: Sequence[Row]) -> np.ndarray:
+        if self.task.encode is None:
+            raise InputError("the student probe needs an encoder")
+        return self.task.encode([joined(row, self.task.columns) for row in rows])
+
+
+def load(folder: Path | str, encode: Callable[[Sequence[str]], np.ndarray] | None = None) -> ProbeStudent:
+    """A student that was saved; `encode` makes its vectors, by default the encoder of the name that was saved.
+
+    Nothing that is read can run code. Raises InputError for a folder that holds no such student.
+    """
+    import numpy as np
+
+    from synth_llm.encoders import EncoderEntry, stored_encoder
+
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            weights, bias = arrays["weights"], arrays["bias"]
+        if weights.shape[:1] != (len(config["labels"]),) or bias.shape != weights.shape[:1]:
+            raise ValueError("its classes and its numbers do not fit")
+        task = Task(columns=config["columns"], label=config["label"], encode=encode)
+    except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"no student probe here: {' '.join(str(error).split())}", folder) from None
+    if encode is None:
+        encoder = stored_encoder(EncoderEntry(model=config["encoder"]), folder)
+        task = replace(task, encode=encoder.encode)
+    made = ProbeStudent(task)
+    made.labels, made._weights, made._bias = list(config["labels"]), weights, bias
+    return made
 
 
 def word_features(texts: Sequence[str]) -> Any | None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from synth_llm.row import Row
+from pydantic import BaseModel, ValidationError
+
+from synth_llm.errors import InputError, nearest
+from synth_llm.row import Row, canonical
 
 if TYPE_CHECKING:
     import numpy as np
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,13 @@ class Task:
     encode: Callable[[Sequence[str]], np.ndarray] | None = None
     """Texts as (n, d) vectors, each made once."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of the students, such as `epochs`."""
+    """Settings of the students, such as `epochs`; those of one among several under its name."""
     doing: Callable[[str, int, int], object] = lambda what, done, of: None
     """Told how far a fit is: `doing("epoch", 1, 3)`."""
 
 
 class Student(Protocol):
-    """Made as `Kind(task, seed)`; learns once."""
+    """Made as `Kind(task, seed)`, which raises InputError for settings that it does not have; learns once."""
 
     draws: ClassVar[bool]
     """Whether what it learns depends on the seed: then it is fitted with several."""
@@ -48,5 +53,76 @@ class Student(Protocol):
         ...
 
     def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        """A folder that can go to the Hub, with a model card that says what it learned from (`facts`)."""
+        """A folder that can go to the Hub, with a model card that says what it learned from (`facts`, see `card`)."""
         ...
+
+
+class Classifies(Student, Protocol):
+    """A student that also says how sure it is of a class, as the built-in ones do that classify."""
+
+    labels: list[str]
+    """The k classes that it knows, sorted; empty before `fit`."""
+
+    def predict_proba(self, rows: Sequence[Row]) -> np.ndarray:
+        """(n, k) the probability of each of `labels`."""
+        ...
+
+
+def label_text(value: Any) -> str | None:
+    """A class as text: 1, 1.0 and "1" are one class. None for none: a null, or not a number.
+
+    >>> label_text(1.0), label_text("1"), label_text(True), label_text(None)
+    ('1', '1', 'true', None)
+    """
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, str) else canonical(value)
+
+
+def classes(rows: Sequence[Row], label: str | None) -> list[str]:
+    """The class of each row, as text. Raises InputError where the task or a row has none, or there are not two."""
+    if label is None:
+        raise InputError("a student that classifies needs a label: name its column with `label`")
+    found: list[str] = []
+    for number, row in enumerate(rows, 1):
+        text = label_text(row.get(label))
+        if text is None:
+            raise InputError(f"row {number} of those to learn from has no '{label}': drop such rows before")
+        found.append(text)
+    if len(set(found)) < 2:
+        only = f"all {len(rows)} have '{found[0]}'" if rows else "there is no row"
+        raise InputError(f"a student needs rows of at least two labels to learn from; {only}")
+    return found
+
+
+def own_settings(name: str, model: type[Model], given: Mapping[str, Any]) -> Model:
+    """What the settings of a task say to the student `name`: those for all students, and over them its own.
+
+    Those of one student are under its name (`{classifier: {epochs: 5}}`). Raises InputError for one it does not have.
+    """
+    common = {setting: value for setting, value in given.items() if not isinstance(value, Mapping)}
+    of_one = {setting: value for setting, value in given.items() if isinstance(value, Mapping)}
+    if of_one:
+        from synth_llm.student.registry import names
+
+        for setting in of_one.keys() - set(names()):
+            raise InputError(f"student_settings: no student '{setting}'{nearest(setting, names())}")
+    try:
+        return model.model_validate(common | dict(of_one.get(name, {})))
+    except ValidationError as error:
+        raise _explained(name, model, error) from None
+
+
+def _explained(name: str, model: type[BaseModel], error: ValidationError) -> InputError:
+    """One line for the first setting that is wrong."""
+    first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[0]
+    setting = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        hint = nearest(setting, model.model_fields)
+        if "did you mean" not in hint:
+            hint += "; those of one student go under its name, such as `classifier: {epochs: 5}`"
+        return InputError(f"student {name}: no setting '{setting}'{hint}")
+    said = first["msg"][0].lower() + first["msg"][1:]
+    return InputError(f"student {name}: {setting}: {said}, not {first['input']!r:.80}")
