@@ -9,6 +9,7 @@ import re
 import string
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 REMEMBERED = 16
@@ -57,6 +58,16 @@ class Text:
         """
         lower = self.raw.lower()
         return lower.translate(_NO_MARKS).split() if lower.isascii() else _WORD.findall(lower)
+
+    def first(self, words: int) -> str | None:
+        """The text up to the end of its first `words` words, one or more; None where it has fewer.
+
+        >>> Text("Well, don't stop: it is fine.").first(4)
+        "Well, don't stop"
+        """
+        found = _WORD.finditer(self.raw.replace("_", " "))
+        last = next(islice(found, words - 1, None), None)
+        return None if last is None else self.raw[: last.end()]
 
     @cached_property
     def lines(self) -> list[str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.integer]
 
 _TOKEN = re.compile(r"[a-z0-9]+")
+TOGETHER = 2_000_000
+"""Pairs whose subsequences are looked for at a time."""
 
 
 def rouge_tokens(text: str) -> list[str]:
@@ -34,12 +36,12 @@ def rouge_tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
-def need_rapidfuzz() -> None:
+def need_rapidfuzz(what: str = "dedup by: rouge") -> None:
     """Raises MissingExtra when the package that finds subsequences is not installed."""
     try:
         import rapidfuzz  # noqa: F401
     except ImportError as error:
-        raise MissingExtra("dedup by: rouge", "curate") from error
+        raise MissingExtra(what, "curate") from error
 
 
 def rouge_pairs(rows: Sequence[Sequence[str]], floor: float, *, others: Sequence[Sequence[str]] | None = None) -> Pairs:
@@ -57,6 +59,28 @@ def rouge_pairs(rows: Sequence[Sequence[str]], floor: float, *, others: Sequence
     found = sharing(keys, items, len(texts), None if others is None else len(others))
     scored = ((i, j, _f_measure(i, j, spelled, lengths, floor)) for i, j in found)
     return gathered(scored, floor, 0 if others is None else len(others))
+
+
+def closest(rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """(n,) the highest ROUGE-L F-measure of each token list with any other one; 0 where it shares nothing.
+
+    All pairs are computed, so it is for thousands of rows, not for millions.
+    """
+    import numpy as np
+    from rapidfuzz.distance import LCSseq
+    from rapidfuzz.process import cdist
+
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    spelled = _spelled(*_numbered(rows), lengths)
+    found = np.zeros(len(rows))
+    step = max(1, TOGETHER // max(1, len(rows)))
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        common = cdist(spelled[block], spelled, scorer=LCSseq.similarity, dtype=np.int64)
+        own = np.arange(len(common))
+        common[own, own + start] = 0
+        found[block] = (2 * common / np.maximum(1, lengths[block, None] + lengths)).max(axis=1)
+    return found
 
 
 def _numbered(texts: Sequence[Sequence[str]]) -> tuple[Ints, Ints]:
