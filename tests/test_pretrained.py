@@ -22,18 +22,18 @@ def test_a_name_of_the_hub_becomes_a_folder_without_pickles(tmp_path, monkeypatc
 
     asked = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *a, **k: asked.append((a, k)) or str(tmp_path))
-    assert pretrained._folder("org/name", "v1") == tmp_path
+    assert pretrained.folder_of("org/name", "v1") == tmp_path
     ((name,), settings) = asked[0]
     assert (name, settings["revision"]) == ("org/name", "v1")
     assert "*.safetensors" in settings["allow_patterns"]
     assert not [pattern for pattern in settings["allow_patterns"] if "bin" in pattern]
-    assert pretrained._folder(str(tmp_path), "v1") == tmp_path
+    assert pretrained.folder_of(str(tmp_path), "v1") == tmp_path
 
 
 @pytest.mark.parametrize("name", ["org/gone", "../up", "no such name"])
 def test_a_name_that_is_nowhere_is_one_line(name):
     with pytest.raises(InputError, match=r"no folder .*, and the Hub does not give it: ") as error:
-        pretrained._folder(name, "")
+        pretrained.folder_of(name, "")
     assert "\n" not in str(error.value)
 
 
@@ -62,4 +62,4 @@ def test_an_adapter_needs_its_weights_as_safetensors(tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/base"}))
     (tmp_path / "adapter_model.bin").write_bytes(b"pickled")
     with pytest.raises(InputError, match=r"no weights as \*\.safetensors"):
-        pretrained._refuse_pickles(tmp_path, "adapter_model")
+        pretrained.refuse_pickles(tmp_path, "adapter_model")

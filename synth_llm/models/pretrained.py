@@ -51,16 +51,16 @@ def load(
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    where = _device(device)
+    where = best_device(device)
     if where == "cpu":  # as many threads as busy cores would wait for each other
         torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"dtype: '{dtype}' is none of {', '.join(DTYPES)}")
-    folder = _folder(name, revision)
+    folder = folder_of(name, revision)
     base = base_of(folder)
-    whole = folder if base is None else _folder(base, "")
-    _refuse_pickles(folder, "adapter_model" if base else "")
-    _refuse_pickles(whole, "")
+    whole = folder if base is None else folder_of(base, "")
+    refuse_pickles(folder, "adapter_model" if base else "")
+    refuse_pickles(whole, "")
     kind = torch.float32 if dtype is None and where == "cpu" else dtype or "auto"
     try:
         model, tokenizer, seq2seq = _loaded(folder, whole, kind)
@@ -70,7 +70,7 @@ def load(
     except SynthError:
         raise
     except Exception as error:  # what is wrong with a folder shows in any part of the library
-        raise InputError(f"transformers cannot load it: {_first_line(error)}", folder) from error
+        raise InputError(f"transformers cannot load it: {first_line(error)}", folder) from error
     return _described(model, tokenizer, seq2seq, where, languages, folder)
 
 
@@ -141,7 +141,7 @@ def _language(model: Any, tokenizer: Any, languages: tuple[str, str] | None, fol
     return int(tokenizer.convert_tokens_to_ids(codes[languages[1]]))
 
 
-def _device(name: str | None) -> str:
+def best_device(name: str | None) -> str:
     """The device asked for, else the best there is. Raises InputError for one that this machine does not have."""
     import torch
 
@@ -153,7 +153,7 @@ def _device(name: str | None) -> str:
     return name
 
 
-def _folder(name: str, revision: str) -> Path:
+def folder_of(name: str, revision: str) -> Path:
     """A model's folder; one of the Hub is downloaded unless it is in the Hub's cache."""
     if Path(name).is_dir():
         return Path(name)
@@ -164,10 +164,10 @@ def _folder(name: str, revision: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=parts))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise InputError(f"no folder '{name}', and the Hub does not give it: {_first_line(error)}") from None
+        raise InputError(f"no folder '{name}', and the Hub does not give it: {first_line(error)}") from None
 
 
-def _refuse_pickles(folder: Path, stem: str) -> None:
+def refuse_pickles(folder: Path, stem: str) -> None:
     """Raises InputError for weights that are pickled: reading them can run code."""
     if not any(folder.glob(f"{stem}*.safetensors")):
         raise InputError(
@@ -177,6 +177,7 @@ def _refuse_pickles(folder: Path, stem: str) -> None:
         )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, for a message of one line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(lines[0].split())[:300]
