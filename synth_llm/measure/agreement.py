@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Weights = Literal["linear", "quadratic"]
 
 
+@metric("label", "label", range=(0, 1), direction="higher", unit="share", source="interval: Wilson 1927, eq. 4")
 def accuracy(gold: Sequence[Hashable], said: Sequence[Hashable]) -> Interval:
     """The share of equal pairs, 0 to 1, with its Wilson interval. Raises ValueError when the lengths differ."""
     return wilson(sum(one == other for one, other in zip(gold, said, strict=True)), len(gold))

@@ -12,7 +12,18 @@ Kind = Literal["text", "label", "number", "vector", "texts"]
 Direction = Literal["higher", "lower", "neither"]
 """Which is better; `neither` where it depends on what is compared with."""
 
-HOMES = ("agreement", "diversity", "overlap", "distributions", "manifold", "privacy", "bias", "win_rate")
+HOMES = (
+    "agreement",
+    "diversity",
+    "overlap",
+    "distributions",
+    "manifold",
+    "two_sample",
+    "privacy",
+    "bias",
+    "win_rate",
+    "classification",
+)
 """The modules of `measure` with metrics."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
