@@ -1,6 +1,7 @@
 """The command line. Each command calls one public function and prints what it returns.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 stopped at a limit or incomplete (run again to go on), 130 Ctrl-C.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 stopped at a limit or incomplete (run again to go on), 4 a figure is not
+as the gate wants it, 130 Ctrl-C.
 Nothing heavy is imported before a command needs it. Results go to stdout; progress, notes and errors to stderr.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth_llm.cli_evaluate import after_run, evaluate
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.mock.command import mock
 
@@ -217,7 +219,7 @@ def run(
         models=models,
         watch=Live,
     )
-    _finished(result)
+    _finished(result, path)
 
 
 @app.command()
@@ -259,7 +261,7 @@ def curate(
         models=model or (),
         watch=Live,
     )
-    _finished(result)
+    _finished(result, path)
 
 
 @app.command()
@@ -383,6 +385,7 @@ def push(
     typer.echo(hub.push(run_folder.find_run(run), repo, private=not public))
 
 
+app.command()(evaluate)
 app.command()(mock)
 
 
@@ -398,14 +401,15 @@ def _recipe(name: str) -> Path:
     return Library().find("recipes", name)
 
 
-def _finished(result: Result) -> None:
-    """Print what a run came to; exit when it is incomplete."""
+def _finished(result: Result, recipe: Path) -> None:
+    """Print what a run came to, and evaluate it if its recipe says so; exit when it is incomplete."""
     from synth_llm import run_folder, screen, summary
 
     typer.echo(screen.funnel(result.manifest))
     for row in run_folder.sample(result.path, 5):
         typer.echo(screen.brief(row))
     typer.echo(summary.ending(result.path, result.manifest))
+    after_run(result.path, recipe.resolve().parent, result.manifest)
     if not result.complete:
         raise typer.Exit(INCOMPLETE)
 

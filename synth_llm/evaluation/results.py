@@ -1,0 +1,222 @@
+"""The results of an evaluation: as JSON for programs, as Markdown for a reader, in short for a terminal and a card."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from synth_llm import screen
+from synth_llm.evaluation.data import Data, Side
+from synth_llm.evaluation.part import Figure, Table
+from synth_llm.evaluation.parts import Outcome, as_json
+from synth_llm.output import write_text
+
+JSON, MARKDOWN, PLOTS = "results.json", "results.md", "plots"
+HEAD = ("figure", "value", "95 % interval", "beside", "better")
+SHOWN = 60
+"""Rows of a table that the Markdown shows; the JSON has all."""
+PACKAGES = ("synth-llm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "torch", "transformers", "trl")
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation found."""
+
+    path: Path
+    """The folder with `results.json`, `results.md` and `plots/`."""
+    outcomes: list[Outcome]
+    short: list[str]
+    """A line for each figure that the gate does not let pass."""
+    embedding: tuple[float, float] = (0.0, 0.0)
+    """Seconds that vectors took, and seconds of the processor; of no part."""
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """All figures by name."""
+        return {figure.name: figure for outcome in self.outcomes for figure in outcome.part.figures}
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables, in the order of the parts."""
+        return [table for outcome in self.outcomes for table in outcome.part.tables]
+
+    @property
+    def failed(self) -> list[str]:
+        """A line for each part that could not be measured."""
+        return [f"{outcome.name}: {outcome.why}" for outcome in self.outcomes if outcome.state == "failed"]
+
+
+def write(found: Evaluation, data: Data) -> None:
+    """Write `results.json` and `results.md`."""
+    found.path.mkdir(parents=True, exist_ok=True)
+    value = as_value(found, data)
+    write_text(found.path / JSON, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(found.path / MARKDOWN, markdown(found, data))
+
+
+def as_value(found: Evaluation, data: Data) -> dict[str, Any]:
+    """All that was found, as a JSON value."""
+    total = sum(outcome.cpu for outcome in found.outcomes) + found.embedding[1]
+    times = {
+        "embedding": _times(*found.embedding, total),
+        **{one.name: _times(one.seconds, one.cpu, total) for one in found.outcomes if one.is_measured},
+    }
+    return {
+        "figures": {name: _without_name(figure) for name, figure in found.figures.items()},
+        "gate": {"wanted": data.settings.gate, "short": found.short},
+        "parts": {
+            one.name: {"state": one.state, **({"why": one.why} if one.why else {}), **as_json(one.part)}
+            for one in found.outcomes
+        },
+        "notes": found.notes,
+        "times": times,
+        "sides": {side.name: _facts(side) for side in sides(data)},
+        "settings": data.settings.model_dump(mode="json", exclude_defaults=True),
+        "seed": data.seed,
+        "versions": {"python": platform.python_version(), **dict(_versions())},
+    }
+
+
+def markdown(found: Evaluation, data: Data) -> str:
+    """The results for a reader: the figures first, then what was compared, then each part's tables and notes."""
+    lines = ["# Evaluation", ""]
+    lines += [f"- gate: **{line}**" for line in found.short] + [""] * bool(found.short)
+    for one in found.outcomes:
+        if one.part.figures:
+            lines += [f"## {one.name.capitalize()}", "", *_markdown(_figures(one.part.figures)), ""]
+            lines += [line for figure in one.part.figures if figure.detail for line in (_detail(figure),)]
+            lines.append("")
+    lines += ["## What was compared", "", *_markdown((SIDES, [_side(side) for side in sides(data)])), ""]
+    for one in found.outcomes:
+        if one.why:
+            lines += [f"- {one.name} {_why(one)}", ""]
+        for table in one.part.tables:
+            rows = [[cell(value) for value in row] for row in table.rows[:SHOWN]]
+            more = len(table.rows) - SHOWN
+            lines += [f"### {table.title}", "", *_markdown((table.columns, rows)), ""]
+            lines += [f"and {more:,} more rows in `{JSON}`", ""] * (more > 0)
+        lines += [f"- {note}" for note in one.part.notes] + [""] * bool(one.part.notes)
+    lines += [f"- {note}" for note in found.notes] + [""] * bool(found.notes)
+    lines += ["## Time", "", *_markdown((("part", "seconds", "of the processor", "share"), _shares(found))), ""]
+    plots = sorted(path.name for path in (found.path / PLOTS).glob("*.png"))
+    lines += [f"![{Path(name).stem.replace('_', ' ')}]({PLOTS}/{name})\n" for name in plots]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def summary(found: Evaluation) -> str:
+    """What a terminal shows: the figures, what was left out, what the gate says, where the rest is."""
+    figures = [figure for one in found.outcomes for figure in one.part.figures]
+    lines = [screen.table(HEAD, _figures(figures)[1], HEAD[1:4])] if figures else ["no figure came out"]
+    lines += [f"{one.name} {_why(one)}" for one in found.outcomes if one.why]
+    seconds = sum(one.seconds for one in found.outcomes if one.state == "done") + found.embedding[0]
+    lines += ["", f"in {found.path}: {MARKDOWN}, {JSON}, {PLOTS}/; {screen.duration(seconds)}"]
+    return "\n".join([*lines, *(f"gate: {line}" for line in found.short)])
+
+
+def for_card(found: Evaluation) -> str:
+    """The section of a dataset card with the figures."""
+    figures = [figure for one in found.outcomes for figure in one.part.figures]
+    head = (
+        "Figures with their 95 % intervals; *beside* is what each is read against: the same measure of the real rows."
+    )
+    short = [f"- not as it must be: {line}" for line in found.short]
+    return "\n".join(["## Evaluation", "", head, "", *_markdown(_figures(figures)), "", *short]).rstrip() + "\n"
+
+
+def cell(value: Any) -> str:
+    """A cell of a table; an interval as `value [low, high]`.
+
+    >>> cell(0.81234), cell([0.5, 0.4, 0.6]), cell(None), cell(12345), cell("a | b")
+    ('0.8123', '0.5 [0.4, 0.6]', '-', '12,345', 'a | b')
+    """
+    if (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(isinstance(one, float | int | None) for one in value)
+    ):
+        ends = "" if value[1] is None or value[2] is None else f" [{cell(value[1])}, {cell(value[2])}]"
+        return cell(value[0]) + ends
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
+    return screen.one_line(value)
+
+
+def sides(data: Data) -> list[Side]:
+    """The rows that were given."""
+    return [side for side in (data.made, data.real, data.test, data.holdout, data.examples) if side is not None]
+
+
+SIDES = ("rows of", "number", "columns", "class", "hash")
+
+
+def _side(side: Side) -> list[str]:
+    return [side.name, f"{len(side):,}", ", ".join(side.columns), side.label or "-", side.mark[:12]]
+
+
+def _facts(side: Side) -> dict[str, Any]:
+    return {"rows": len(side), "columns": side.columns, "label": side.label, "hash": side.mark}
+
+
+def _figures(figures: Iterable[Figure]) -> tuple[Sequence[str], list[list[str]]]:
+    rows = []
+    for one in figures:
+        ends = "" if one.low is None or one.high is None else f"{cell(one.low)} to {cell(one.high)}"
+        beside = "" if one.beside is None else cell(one.beside)
+        better = "" if one.direction == "neither" else one.direction
+        rows.append([one.name, cell(one.value) + (f" {one.unit}" if one.unit else ""), ends, beside, better])
+    return HEAD, rows
+
+
+def _detail(figure: Figure) -> str:
+    return f"- `{figure.name}`: {figure.detail}"
+
+
+def _why(one: Outcome) -> str:
+    return f"failed: {one.why}" if one.state == "failed" else f"was left out; it needs {one.why}"
+
+
+def _markdown(table: tuple[Sequence[str], Sequence[Sequence[str]]]) -> list[str]:
+    head, rows = table
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(str(one).replace("|", "\\|") for one in line) + " |" for line in lines]
+
+
+def _times(seconds: float, cpu: float, total: float) -> dict[str, float]:
+    return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "share": round(cpu / total, 4) if total else 0.0}
+
+
+def _shares(found: Evaluation) -> list[list[str]]:
+    total = sum(one.cpu for one in found.outcomes) + found.embedding[1]
+    rows = [("embedding", *found.embedding)]
+    rows += [
+        (one.name + " (stored)" * (one.state == "stored"), one.seconds, one.cpu)
+        for one in found.outcomes
+        if one.is_measured
+    ]
+    return [
+        [name, f"{seconds:.1f}", f"{cpu:.1f}", f"{cpu / total:.0%}" if total else "-"] for name, seconds, cpu in rows
+    ]
+
+
+def _without_name(figure: Figure) -> dict[str, Any]:
+    return {name: value for name, value in figure._asdict().items() if name != "name"}
+
+
+def _versions() -> Iterable[tuple[str, str]]:
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield package, version(package)
