@@ -10,7 +10,7 @@ import gzip
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from synth_llm.measure.metric import metric
 from synth_llm.similar.rouge import closest, need_rapidfuzz, rouge_tokens
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float64]
 
-MOST = 5000
+MOST = 2000
 """Texts that are drawn of a larger set, where not all are looked at."""
 ORDERS = 4
 """Self-BLEU counts sequences of one to so many words."""
@@ -58,9 +58,9 @@ def self_bleu(texts: Sequence[str], *, most: int = MOST, seed: int = 0) -> float
     split = [found for found in map(words, drawn(texts, most, seed)) if found]
     if len(split) < 2:
         return math.nan
-    matches = [_matches(split, n) for n in range(1, ORDERS + 1)]
     lengths = Counter(map(len, split))
-    return math.fsum(_bleu(len(one), lengths, *found) for one, *found in zip(split, *matches, strict=True)) / len(split)
+    scores = (_bleu(len(one), lengths, found) for one, found in zip(split, _matches(split).tolist(), strict=True))
+    return math.fsum(scores) / len(split)
 
 
 @metric("text", range=(0, math.inf), direction="lower", unit="ratio", source="Shaib et al. 2024 (arXiv 2403.00553)")
@@ -154,11 +154,11 @@ def evenness(values: Sequence[Hashable], expected: Iterable[Hashable]) -> float:
 def common_length(*sets: Sequence[str]) -> int:
     """The words to cut texts to, so that three of four of each set have as many: the lowest lower quartile, 1 or more.
 
-    Raises ValueError for a set without texts.
+    Every set has texts.
     """
     import numpy as np
 
-    return max(1, *(int(np.quantile([len(words(text)) for text in texts], 0.25)) for texts in sets))
+    return max(1, min(int(np.quantile([len(words(text)) for text in texts], 0.25)) for texts in sets))
 
 
 class Matched(NamedTuple):
@@ -197,25 +197,44 @@ def _grams(words: Sequence[str], n: int) -> Iterable[tuple[str, ...]]:
     return zip(*(words[at:] for at in range(n)), strict=False)
 
 
-def _matches(split: Sequence[Sequence[str]], n: int) -> list[int]:
-    """How many sequences of `n` words of each text stand in another one, each as often as it does in one at most.
+def _matches(split: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    """(n, ORDERS) how many sequences of 1, 2, ... words of each text stand in another, each as often as in one at most.
 
-    For each sequence it is enough to know the text that has it most often, and how often the next one has it.
+    For each sequence it is enough to know which text has it most often, and how often the next one has it.
     """
-    counted = [Counter(_grams(one, n)) for one in split]
-    most: dict[Any, tuple[int, int, int]] = {}
-    for at, counts in enumerate(counted):
-        for gram, count in counts.items():
-            first, who, second = most.get(gram, (0, -1, 0))
-            most[gram] = (count, at, first) if count > first else (first, who, max(second, count))
-    found = []
-    for at, counts in enumerate(counted):
-        highest = ((count, most[gram]) for gram, count in counts.items())
-        found.append(sum(min(count, second if who == at else first) for count, (first, who, second) in highest))
+    import numpy as np
+
+    number: dict[str, int] = {}
+    flat = np.array([number.setdefault(word, len(number)) for one in split for word in one], dtype=np.int64)
+    owner = np.repeat(np.arange(len(split)), list(map(len, split)))
+    found = np.zeros((len(split), ORDERS), dtype=np.int64)
+    start, code = np.arange(len(flat)), flat
+    for order in range(ORDERS):
+        if order:
+            inside = start + order < len(flat)
+            inside[inside] = owner[start[inside] + order] == owner[start[inside]]
+            start, code = start[inside], code[inside]
+            code = np.unique(code * len(number) + flat[start + order], return_inverse=True)[1]
+        gram, who, count = _counted(code, owner[start], len(split))
+        last = np.flatnonzero(np.r_[gram[1:] != gram[:-1], np.ones(min(1, len(gram)), dtype=bool)])
+        groups = np.diff(last, prepend=-1)
+        most = np.repeat(count[last], groups)
+        most[last] = np.where(groups > 1, count[last - 1], 0)
+        np.add.at(found[:, order], who, np.minimum(count, most))
     return found
 
 
-def _bleu(length: int, lengths: Counter[int], *matches: int) -> float:
+def _counted(code: NDArray[np.int64], owner: NDArray[np.int64], texts: int) -> tuple[NDArray[np.int64], ...]:
+    """The sequence, the text and how often it has it, of all that come; by sequence, then by how often."""
+    import numpy as np
+
+    pairs, count = np.unique(code * texts + owner, return_counts=True)
+    gram, who = np.divmod(pairs, texts)
+    order = np.lexsort((count, gram))
+    return gram[order], who[order], count[order]
+
+
+def _bleu(length: int, lengths: Counter[int], matches: Sequence[int]) -> float:
     """Sentence BLEU of a text of `length` words, of which `lengths` counts this one and all its references."""
     if not matches[0]:
         return 0.0
