@@ -41,13 +41,13 @@ def page() -> str:
         doc = ast.get_docstring(ast.parse(library.find("filters", builtin).read_text(encoding="utf-8"))) or ""
         first, _, rest = doc.partition("\n\n")
         function = load_filter(builtin, library)
-        table.append(f"| [`{name}`](#{name}) | {_shown(' '.join(first.split()))} |")
-        parts = [f"## {name}", *map(_shown, (first, rest, inspect.getdoc(function) or "")), _settings(function)]
+        table.append(f"| [`{name}`](#{name}) | {shown(' '.join(first.split()))} |")
+        parts = [f"## {name}", *map(shown, (first, rest, inspect.getdoc(function) or "")), _settings(function)]
         sections.append("\n\n".join(part.strip() for part in parts if part.strip()))
     return _INTRO + "\n".join(table) + "\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A text as Markdown shows it: outside of code, "<" begins no tag and "|" ends no cell."""
     parts = text.split("`")
     return "`".join(
