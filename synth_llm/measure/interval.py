@@ -30,12 +30,12 @@ class Interval(NamedTuple):
         }
 
 
-def wilson(right: float, total: int) -> Interval:
+def wilson(right: float, total: float) -> Interval:
     """A proportion with its Wilson score interval (Wilson 1927, eq. 4), which holds for small samples and near 0 and 1.
 
     Without any observation the value is NaN, and the interval everything from 0 to 1. `right` may be a sum of shares,
     such as halves for ties: these vary less than a yes or no, so that the interval is too wide rather than too narrow.
-    Raises ValueError unless 0 <= right <= total.
+    `total` may be the number of independent observations that dependent ones are worth. Raises ValueError unless 0 <= right <= total.
     """
     if not 0 <= right <= total:
         raise ValueError(f"wilson: {right} of {total}")
