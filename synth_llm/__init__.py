@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from synth_llm.against import Against
     from synth_llm.encoders import EncoderEntry
     from synth_llm.errors import FatalError, InputError, MissingExtra, SynthError
+    from synth_llm.evaluation.evaluate import evaluate
+    from synth_llm.evaluation.settings import Evaluate
     from synth_llm.execute import Result, run, run_async
     from synth_llm.models.budget import Limits
     from synth_llm.models.request import Answer, Request
@@ -50,6 +52,8 @@ _HOMES = {
     "synth_llm.models.request": ("Answer", "Request"),
     "synth_llm.recipe": ("ModelEntry", "Recipe", "Target"),
     "synth_llm.row": ("Row", "Verdict"),
+    "synth_llm.evaluation.evaluate": ("evaluate",),
+    "synth_llm.evaluation.settings": ("Evaluate",),
     "synth_llm.execute": ("Result", "run", "run_async"),
     "synth_llm.source": ("Source",),
     "synth_llm.steps": (
@@ -88,6 +92,7 @@ __all__ = [
     "Dedup",
     "Edge",
     "EncoderEntry",
+    "Evaluate",
     "FatalError",
     "Filter",
     "Generate",
@@ -116,6 +121,7 @@ __all__ = [
     "SynthError",
     "Target",
     "Verdict",
+    "evaluate",
     "run",
     "run_async",
 ]

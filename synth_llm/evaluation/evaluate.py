@@ -64,7 +64,7 @@ def evaluate(
     rows.store = parts.store_of(place, rows)
     todo = parts.chosen(rows, ablate, grid)
     gate.check(rows.settings.gate, todo)
-    found = Evaluation(place, [], [], notes=notes)
+    found = Evaluation(rows.settings, place, notes=notes)
     with ExitStack() as stack:
         begin = (
             stack.enter_context(watch(rows, [name for name in todo if not todo[name]])) if watch else lambda name: None

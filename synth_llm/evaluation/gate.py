@@ -18,25 +18,26 @@ SIGNS = {
     ">": operator.gt,
     "<": operator.lt,
 }
+_STUDENTS = (
+    *("tstr", "trtr", "trts", "gan_train", "gan_test", "seeds_only", "oversample", "macro_f1"),
+    *("loss", "held_out_loss", "rouge", "bleu", "win_rate", "verifiable"),
+)
 KNOWN: dict[str, tuple[str, ...]] = {
     "diversity": (
         *("distinct_1", "distinct_2", "self_bleu", "compression_ratio", "dispersion", "vendi", "novelty"),
         "coverage_*",
     ),
     "fidelity": (
-        *("*_js", "ks_*", "correlation_distance", "mauve", "frechet", "c2st"),
-        *("precision", "recall", "density", "coverage"),
+        *("length_js", "vocabulary_js", "label_js", "mauve", "frechet", "precision", "recall", "density", "coverage"),
+        *("c2st", "correlation_distance", "*_js", "ks_*"),
     ),
-    "utility": (
-        *("tstr*", "trtr*", "trts*", "gan_train*", "gan_test*", "seeds_only*", "oversample*", "mix_*", "real_*"),
-        *("*_less_*", "macro_f1*", "loss*", "held_out_loss*", "rouge*", "bleu*", "win_rate*", "verifiable*"),
-    ),
+    "utility": (*_STUDENTS, *(f"{name}_*" for name in _STUDENTS), "mix_*", "real_*", "*_less_*"),
     "privacy": (
-        *("pii", "exact_copies", "near_copies", "dcr_*", "nndr*", "mia_*"),
-        *("k_anonymity", "l_diversity", "t_closeness"),
+        *("pii", "exact_copies", "near_copies", "dcr_median", "dcr_share", "nndr", "mia_distance", "mia_loss"),
+        *("k_anonymity", "l_diversity", "t_closeness", "pii_*", "dcr_*", "nndr_*", "mia_*"),
     ),
     "bias": ("rate_*", "association_*", "gap_*"),
-    "contamination": ("contaminated*",),
+    "contamination": ("contaminated", "contaminated_*"),
     "ablation": ("worth_*",),
     "grid": ("grid_*",),
 }

@@ -86,7 +86,7 @@ def measured(name: str, data: Data, grid: str | None) -> Outcome:
     began, used, before = time.monotonic(), time.process_time(), list(data.embedding)
     outcome = Outcome(name)
     try:
-        measure: Measure = getattr(import_module(f"synth_llm.evaluation.{name}"), name)
+        measure = measure_of(name)
         outcome.part = measure(data) if name != "grid" else measure(data, grid)  # type: ignore[call-arg]
     except (InputError, MissingExtra) as error:
         outcome.state, outcome.why = "failed", str(error)
@@ -98,6 +98,12 @@ def measured(name: str, data: Data, grid: str | None) -> Outcome:
         value = {**as_json(outcome.part), "seconds": outcome.seconds, "cpu": outcome.cpu}
         write_text(place, json.dumps(value))
     return outcome
+
+
+def measure_of(name: str) -> Measure:
+    """A part's function: that of its name, in the module of its name."""
+    found: Measure = getattr(import_module(f"synth_llm.evaluation.{name}"), name)
+    return found
 
 
 def as_json(part: Part) -> dict[str, Any]:

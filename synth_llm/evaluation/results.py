@@ -16,12 +16,22 @@ from synth_llm import screen
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Table
 from synth_llm.evaluation.parts import Outcome, as_json
+from synth_llm.evaluation.settings import Evaluate
 from synth_llm.output import write_text
 
 JSON, MARKDOWN, PLOTS = "results.json", "results.md", "plots"
 HEAD = ("figure", "value", "95 % interval", "beside", "better")
+HEADLINE = (
+    *("distinct_2", "vendi", "novelty", "mauve", "c2st", "tstr", "trtr", "tstr_random", "seeds_only"),
+    *("tstr_less_random", "pii", "near_copies", "dcr_share", "mia_distance", "contaminated"),
+)
+"""What a terminal and a card show, beside what a gate names; the files have all figures."""
 SHOWN = 60
 """Rows of a table that the Markdown shows; the JSON has all."""
+READING = (
+    "Figures with their 95 % intervals. *Beside* is what a figure is read against: the same measure of the real rows, "
+    "or between two halves of them."
+)
 PACKAGES = ("synth-llm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "torch", "transformers", "trl")
 
 
@@ -29,10 +39,11 @@ PACKAGES = ("synth-llm", "numpy", "scipy", "scikit-learn", "sentence-transformer
 class Evaluation:
     """What an evaluation found."""
 
+    settings: Evaluate
     path: Path
     """The folder with `results.json`, `results.md` and `plots/`."""
-    outcomes: list[Outcome]
-    short: list[str]
+    outcomes: list[Outcome] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
     """A line for each figure that the gate does not let pass."""
     embedding: tuple[float, float] = (0.0, 0.0)
     """Seconds that vectors took, and seconds of the processor; of no part."""
@@ -42,6 +53,14 @@ class Evaluation:
     def figures(self) -> dict[str, Figure]:
         """All figures by name."""
         return {figure.name: figure for outcome in self.outcomes for figure in outcome.part.figures}
+
+    @property
+    def headline(self) -> list[Figure]:
+        """The figures to look at first."""
+        students = [given] if isinstance(given := self.settings.student, str) else given
+        names = {*HEADLINE, *self.settings.gate, *(f"{name}_{one}" for name in HEADLINE for one in students)}
+        always = [one for name, one in self.figures.items() if name.startswith(("rate_", "gap_", "worth_"))]
+        return [one for name, one in self.figures.items() if name in names or one in always]
 
     @property
     def tables(self) -> list[Table]:
@@ -64,11 +83,7 @@ def write(found: Evaluation, data: Data) -> None:
 
 def as_value(found: Evaluation, data: Data) -> dict[str, Any]:
     """All that was found, as a JSON value."""
-    total = sum(outcome.cpu for outcome in found.outcomes) + found.embedding[1]
-    times = {
-        "embedding": _times(*found.embedding, total),
-        **{one.name: _times(one.seconds, one.cpu, total) for one in found.outcomes if one.is_measured},
-    }
+    times = {name: {"seconds": round(seconds, 3), "cpu": round(cpu, 3)} for name, seconds, cpu in _times(found)}
     return {
         "figures": {name: _without_name(figure) for name, figure in found.figures.items()},
         "gate": {"wanted": data.settings.gate, "short": found.short},
@@ -87,23 +102,20 @@ def as_value(found: Evaluation, data: Data) -> dict[str, Any]:
 
 def markdown(found: Evaluation, data: Data) -> str:
     """The results for a reader: the figures first, then what was compared, then each part's tables and notes."""
-    lines = ["# Evaluation", ""]
+    lines = ["# Evaluation", "", READING, "", *_markdown(_figures(found.figures.values())), ""]
     lines += [f"- gate: **{line}**" for line in found.short] + [""] * bool(found.short)
     for one in found.outcomes:
-        if one.part.figures:
-            lines += [f"## {one.name.capitalize()}", "", *_markdown(_figures(one.part.figures)), ""]
-            lines += [line for figure in one.part.figures if figure.detail for line in (_detail(figure),)]
-            lines.append("")
-    lines += ["## What was compared", "", *_markdown((SIDES, [_side(side) for side in sides(data)])), ""]
-    for one in found.outcomes:
-        if one.why:
-            lines += [f"- {one.name} {_why(one)}", ""]
+        lines += [f"## {one.name.capitalize()}", ""]
+        about = [_why(one)] if one.why else []
+        about += [f"`{figure.name}`: {figure.detail}" for figure in one.part.figures if figure.detail]
+        about += one.part.notes
+        lines += [f"- {line}" for line in about] + [""] * bool(about)
         for table in one.part.tables:
             rows = [[cell(value) for value in row] for row in table.rows[:SHOWN]]
             more = len(table.rows) - SHOWN
             lines += [f"### {table.title}", "", *_markdown((table.columns, rows)), ""]
             lines += [f"and {more:,} more rows in `{JSON}`", ""] * (more > 0)
-        lines += [f"- {note}" for note in one.part.notes] + [""] * bool(one.part.notes)
+    lines += ["## What was compared", "", *_markdown((SIDES, [_side(side) for side in sides(data)])), ""]
     lines += [f"- {note}" for note in found.notes] + [""] * bool(found.notes)
     lines += ["## Time", "", *_markdown((("part", "seconds", "of the processor", "share"), _shares(found))), ""]
     plots = sorted(path.name for path in (found.path / PLOTS).glob("*.png"))
@@ -113,9 +125,11 @@ def markdown(found: Evaluation, data: Data) -> str:
 
 def summary(found: Evaluation) -> str:
     """What a terminal shows: the figures, what was left out, what the gate says, where the rest is."""
-    figures = [figure for one in found.outcomes for figure in one.part.figures]
-    lines = [screen.table(HEAD, _figures(figures)[1], HEAD[1:4])] if figures else ["no figure came out"]
-    lines += [f"{one.name} {_why(one)}" for one in found.outcomes if one.why]
+    shown = found.headline
+    lines = [screen.table(HEAD, _figures(shown)[1], HEAD[1:4])] if shown else []
+    more = len(found.figures) - len(shown)
+    lines += [f"and {more} more figures" if shown else f"{more} figures"] * (more > 0)
+    lines += [f"{one.name}: {_why(one)}" for one in found.outcomes if one.why]
     seconds = sum(one.seconds for one in found.outcomes if one.state == "done") + found.embedding[0]
     lines += ["", f"in {found.path}: {MARKDOWN}, {JSON}, {PLOTS}/; {screen.duration(seconds)}"]
     return "\n".join([*lines, *(f"gate: {line}" for line in found.short)])
@@ -123,12 +137,9 @@ def summary(found: Evaluation) -> str:
 
 def for_card(found: Evaluation) -> str:
     """The section of a dataset card with the figures."""
-    figures = [figure for one in found.outcomes for figure in one.part.figures]
-    head = (
-        "Figures with their 95 % intervals; *beside* is what each is read against: the same measure of the real rows."
-    )
     short = [f"- not as it must be: {line}" for line in found.short]
-    return "\n".join(["## Evaluation", "", head, "", *_markdown(_figures(figures)), "", *short]).rstrip() + "\n"
+    parts = ["## Evaluation", "", READING, "", *_markdown(_figures(found.headline)), "", *short]
+    return "\n".join(parts).rstrip() + "\n"
 
 
 def cell(value: Any) -> str:
@@ -181,12 +192,8 @@ def _figures(figures: Iterable[Figure]) -> tuple[Sequence[str], list[list[str]]]
     return HEAD, rows
 
 
-def _detail(figure: Figure) -> str:
-    return f"- `{figure.name}`: {figure.detail}"
-
-
 def _why(one: Outcome) -> str:
-    return f"failed: {one.why}" if one.state == "failed" else f"was left out; it needs {one.why}"
+    return f"failed: {one.why}" if one.state == "failed" else f"left out: it needs {one.why}"
 
 
 def _markdown(table: tuple[Sequence[str], Sequence[Sequence[str]]]) -> list[str]:
@@ -195,21 +202,16 @@ def _markdown(table: tuple[Sequence[str], Sequence[Sequence[str]]]) -> list[str]
     return ["| " + " | ".join(str(one).replace("|", "\\|") for one in line) + " |" for line in lines]
 
 
-def _times(seconds: float, cpu: float, total: float) -> dict[str, float]:
-    return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "share": round(cpu / total, 4) if total else 0.0}
+def _times(found: Evaluation) -> list[tuple[str, float, float]]:
+    """Seconds, and seconds of the processor, of the vectors and of each part beside its vectors."""
+    ran = [(one.name, one.seconds, one.cpu) for one in found.outcomes if one.state != "left out"]
+    return [("embedding", *found.embedding), *ran]
 
 
 def _shares(found: Evaluation) -> list[list[str]]:
-    total = sum(one.cpu for one in found.outcomes) + found.embedding[1]
-    rows = [("embedding", *found.embedding)]
-    rows += [
-        (one.name + " (stored)" * (one.state == "stored"), one.seconds, one.cpu)
-        for one in found.outcomes
-        if one.is_measured
-    ]
-    return [
-        [name, f"{seconds:.1f}", f"{cpu:.1f}", f"{cpu / total:.0%}" if total else "-"] for name, seconds, cpu in rows
-    ]
+    times = _times(found)
+    total = sum(cpu for *_, cpu in times) or 1.0
+    return [[name, f"{seconds:.1f}", f"{cpu:.1f}", f"{cpu / total:.0%}"] for name, seconds, cpu in times]
 
 
 def _without_name(figure: Figure) -> dict[str, Any]:
