@@ -35,7 +35,8 @@ def wilson(right: float, total: float) -> Interval:
 
     Without any observation the value is NaN, and the interval everything from 0 to 1. `right` may be a sum of shares,
     such as halves for ties: these vary less than a yes or no, so that the interval is too wide rather than too narrow.
-    `total` may be the number of independent observations that dependent ones are worth. Raises ValueError unless 0 <= right <= total.
+    `total` may be the number of independent observations that dependent ones are worth. Raises ValueError unless
+    0 <= right <= total.
     """
     if not 0 <= right <= total:
         raise ValueError(f"wilson: {right} of {total}")
