@@ -8,23 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from synth_llm.errors import InputError
-from synth_llm.evaluation.contrast import Bench, Difference, holm, labelled
+from synth_llm.evaluation.contrast import Bench, Difference, difference, holm, labelled
 from synth_llm.evaluation.data import Data
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.files import read_parquet
 from synth_llm.output import REJECTED, read_manifest
-from synth_llm.row import Row, canonical
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from synth_llm.row import Row, canonical, public
 
 SURE = 0.05
 """The chance of any wrong verdict in the table, where no step makes a difference."""
 EARNED, COST, NOTHING = "earned", "cost", "no difference"
+KEPT = "kept rows"
 PASSED = {"over target", "unavailable"}
 """Reasons that say nothing of a row."""
 
@@ -45,13 +42,12 @@ class Drop:
         return self.step if self.reason is None else f"{self.step}: {self.reason}"
 
 
-@dataclass
-class Worth:
+class Worth(NamedTuple):
     """What a drop was worth."""
 
     drop: Drop
-    union: NDArray[np.int64]
-    """What the student of kept and rejected rows predicts."""
+    union: float
+    """The score of the student of kept and rejected rows."""
     more: Difference
     """The score without the rejected rows, less that with them."""
     same_size: Difference
@@ -63,7 +59,7 @@ def ablation(data: Data) -> Part:
 
     For each step that rejected rows the student learns from the kept rows, and from these and the rejected ones. The
     difference is what the step was worth; its interval covers the test rows and the draw of the training rows (see
-    `contrast.Bench.difference`). Because more rows alone can teach more, the same is asked at equal size: kept rows
+    `contrast.difference`). Because more rows alone can teach more, the same is asked at equal size: kept rows
     against as many out of both. The verdict follows from the first, corrected for the number of questions (Holm 1979).
 
     A row put back is not shown to the steps that would have come after. Raises InputError without a run folder or a
@@ -133,40 +129,37 @@ def _back(lines: Sequence[Row], data: Data) -> list[Row]:
     return sorted(labelled([json.loads(line["row"]) for line in lines], data.made), key=canonical)
 
 
-def _worths(data: Data, bench: Bench, kept: list[Row], drops: Sequence[Drop]) -> tuple[list[Worth], NDArray[np.int64]]:
-    """Each drop's worth, and what the student of the kept rows predicts."""
-    kept = sorted(kept, key=canonical)
+def _worths(data: Data, bench: Bench, kept: list[Row], drops: Sequence[Drop]) -> tuple[list[Worth], float]:
+    """Each drop's worth, and the score of the student of the kept rows."""
+    kept = sorted(kept, key=lambda row: canonical(public(row)))
     fits, done = (len(drops) * 2 + 1) * bench.draws + len(drops) + 1, 0
 
-    def learn(rows: Sequence[Row], seed: int) -> NDArray[np.int64]:
+    def learn(rows: Sequence[Row], seed: int) -> list[str]:
         nonlocal done
         done += 1
         data.doing("ablation", done, fits)
         return bench.learn(rows, seed)
 
-    alone = learn(kept, 0)
-    kept_draws = [bench.resampled(kept, "kept", draw) for draw in range(bench.draws)]
-    kept_students = [learn(rows, draw) for draw, rows in enumerate(kept_draws)]
-    found = []
+    again = [bench.resampled(kept, "kept", draw) for draw in range(bench.draws)]
+    said = {KEPT: [learn(kept, 0)], f"{KEPT} again": [learn(rows, draw) for draw, rows in enumerate(again)]}
     for drop in drops:
-        union = learn([*kept, *drop.back], 0)
-        with_back = [
-            learn([*rows, *bench.resampled(drop.back, drop.name, draw)], draw) for draw, rows in enumerate(kept_draws)
-        ]
         both = [*kept, *drop.back]
-        same_size = [
+        said[drop.name] = [learn(both, 0)]
+        said[f"{drop.name} again"] = [
+            learn([*rows, *bench.resampled(drop.back, drop.name, draw)], draw) for draw, rows in enumerate(again)
+        ]
+        said[f"{drop.name} same size"] = [
             learn(bench.resampled(both, drop.name, "same size", draw, size=len(kept)), draw)
             for draw in range(bench.draws)
         ]
-        found.append(
-            Worth(
-                drop,
-                union,
-                bench.difference(kept_students, with_back, ([alone], [union])),
-                bench.difference(kept_students, same_size),
-            )
-        )
-    return found, alone
+    scores = bench.scores(said)
+    kept_again = scores[f"{KEPT} again"]
+    found = []
+    for drop in drops:
+        union, union_again, same = (scores[f"{drop.name}{end}"] for end in ("", " again", " same size"))
+        more = difference(scores[KEPT], union, (kept_again, union_again))
+        found.append(Worth(drop, float(union.each[0]), more, difference(kept_again, same, (kept_again, same))))
+    return found, float(scores[KEPT].each[0])
 
 
 def _corrected(worths: Sequence[Worth]) -> list[tuple[Worth, float, float]]:
@@ -188,13 +181,13 @@ def _verdict(worth: Worth, p: float, p_same: float) -> tuple[str, str]:
     return NOTHING, ""
 
 
-def _table(bench: Bench, alone: NDArray[np.int64], worths: Sequence[Worth]) -> Table:
+def _table(bench: Bench, alone: float, worths: Sequence[Worth]) -> Table:
     def cell(difference: Difference) -> list[float]:
         return [round(value, 4) for value in difference.interval]
 
     def line(one: Worth, p: float, same: float) -> list[Any]:
         verdict, why = _verdict(one, p, same)
-        scores = round(bench.score(one.union), 4), round(bench.score(alone), 4)
+        scores = round(one.union, 4), round(alone, 4)
         sizes = one.drop.rejected, len(one.drop.back)
         return [one.drop.name, *sizes, *scores, cell(one.more), round(p, 4), cell(one.same_size), verdict, why]
 
@@ -207,7 +200,7 @@ def _notes(bench: Bench, drops: Sequence[Drop], passed: Counter[str]) -> list[st
     steps = [drop for drop in drops if drop.reason is None]
     notes = [
         f"Ablation: {bench.student} learns anew with the rows that a step rejected, as they were then; steps after it "
-        f"do not see them. Differences are of {bench.score_name}, with 95 % intervals over {len(bench.right):,} test "
+        f"do not see them. Differences are of {bench.score_name}, with 95 % intervals over {len(bench.test):,} test "
         f"rows and {bench.draws} draws of the training rows; p-values are Holm-corrected for the steps in the table."
     ]
     notes += [

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from synth_llm.errors import InputError, nearest
 from synth_llm.evaluation.ablation import PASSED, rejected_rows
-from synth_llm.evaluation.contrast import Bench, labelled
+from synth_llm.evaluation.contrast import Bench, difference, labelled
 from synth_llm.evaluation.data import Data
 from synth_llm.evaluation.part import Figure, Part, Table
-from synth_llm.row import Row, canonical
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from synth_llm.evaluation.training_sets import stratified_order
+from synth_llm.measure.two_level import interval
+from synth_llm.row import Row, canonical, public
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
 """Thresholds: a row is above so many of the candidates."""
@@ -32,7 +30,12 @@ class Cell(NamedTuple):
     threshold: float
     above: list[Row]
     """All that it is drawn from."""
-    predicted: list[NDArray[np.int64]]
+    predicted: list[list[str]]
+
+    @property
+    def name(self) -> str:
+        """One for each cell."""
+        return f"{self.size} {self.threshold!r}"
 
 
 def grid(data: Data, column: str) -> Part:
@@ -51,14 +54,16 @@ def grid(data: Data, column: str) -> Part:
     sizes = sorted({len(pool) >> halving for halving in range(HALVINGS)} - set(range(FEWEST)) | {len(pool)})
     cells = _cells(data, bench, pool, sizes, thresholds)
     every = next(cell for cell in cells if cell.size == len(pool))
+    scores = bench.scores({cell.name: cell.predicted for cell in cells})
     lines = [
-        [cell.size, cell.threshold, *(round(value, 4) for value in bench.estimate(cell.predicted))] for cell in cells
+        [cell.size, cell.threshold, *(round(end, 4) for end in interval(scores[cell.name], seed=data.seed))]
+        for cell in cells
     ]
     title = f"{bench.score_name} by number of rows and lowest {column}"
     part = Part(tables=[Table("grid", title, ["size", "threshold", "value", "low", "high"], lines)])
     part.notes.append(
         f"Grid: {len(pool):,} rows, kept or rejected, with a text, a label and a number in '{column}'; {left_out:,} "
-        f"without. Student: {bench.student}. Intervals are over {len(bench.right):,} test rows and the draws of a cell."
+        f"without. Student: {bench.student}. Intervals are over {len(bench.test):,} test rows and the draws of a cell."
     )
     _choose(data, bench, cells, every, column, part)
     return part
@@ -85,7 +90,7 @@ def _scored(data: Data, column: str) -> tuple[list[tuple[Row, float]], int]:
         raise InputError(f"--grid: no row has a text, a label and a number in '{column}'{nearest(column, names)}")
     if len({score for _, score in found}) == 1:
         raise InputError(f"--grid: '{column}' is {found[0][1]:g} in all rows: there is no threshold to choose")
-    return sorted(found, key=lambda pair: (canonical(pair[0]), pair[1])), without
+    return sorted(found, key=lambda pair: (canonical(public(pair[0])), pair[1])), without
 
 
 def _cells(
@@ -108,42 +113,37 @@ def _cells(
 
 def _choose(data: Data, bench: Bench, cells: Sequence[Cell], every: Cell, column: str, part: Part) -> None:
     """The cell that is best on one half of the test rows, and what it is worth on the other."""
-    import numpy as np
-
-    if len(bench.right) < 2:
+    if len(bench.test) < 2:
         part.notes.append("Grid: one test row cannot be halved, so no cell is named the best.")
         return
-    shuffled = data.rng("grid", "halves").permutation(len(bench.right))
-    by_label = np.argsort(bench.right[shuffled], kind="stable")
-    first, second = shuffled[by_label[0::2]], shuffled[by_label[1::2]]
-
-    def mean(cell: Cell, some: NDArray[np.int64]) -> float:
-        return float(np.mean([bench.score(one, some) for one in cell.predicted]))
-
-    best = max(cells, key=lambda cell: (mean(cell, first), cell.size, -cell.threshold))
+    order = stratified_order(bench.test.labels, data.rng("grid", "halves"))
+    first, second = sorted(order[::2]), sorted(order[1::2])
+    scores = bench.scores({cell.name: cell.predicted for cell in cells}, first)
+    best = max(cells, key=lambda cell: (float(scores[cell.name].each.mean()), cell.size, -cell.threshold))
     if best is every:
         part.notes.append(f"No cell is better than all {every.size:,} rows without a threshold.")
         return
-    ours, theirs = (
-        [
-            bench.learn(bench.resampled(one.above, one.threshold, one.size, draw, size=one.size), draw)
+    said = {cell.name: cell.predicted for cell in (best, every)}
+    for cell in (best, every):
+        said[f"{cell.name} again"] = [
+            bench.learn(bench.resampled(cell.above, cell.name, draw, size=cell.size), draw)
             for draw in range(bench.draws)
         ]
-        for one in (best, every)
-    )
-    found = bench.difference(ours, theirs, (best.predicted, every.predicted), second).interval
-    cell = f"{best.size:,} rows with {column} >= {best.threshold:g}"
+    scores = bench.scores(said, second)
+    again = scores[f"{best.name} again"], scores[f"{every.name} again"]
+    found = difference(scores[best.name], scores[every.name], again).interval
+    what = f"{best.size:,} rows with {column} >= {best.threshold:g}"
     part.figures.append(
         Figure.of(
             "grid_best_less_all",
             found,
             unit=bench.score_name,
             direction="higher",
-            detail=f"{cell}, less all {every.size:,} rows; chosen on {len(first):,} test rows, measured on the others",
+            detail=f"{what}, less all {every.size:,} rows; chosen on {len(first):,} test rows, measured on the others",
         )
     )
     sure = "better than" if found.low > 0 else "worse than" if found.high < 0 else "not told apart from"
     part.notes.append(
-        f"Best cell: {cell}; on the {len(second):,} test rows that did not choose it, it is {sure} all "
+        f"Best cell: {what}; on the {len(second):,} test rows that did not choose it, it is {sure} all "
         f"{every.size:,} rows ({found.value:+.3f}, {found.low:+.3f} to {found.high:+.3f})."
     )
