@@ -23,7 +23,7 @@ from synth_llm.measure.diversity import (
     vendi,
 )
 from synth_llm.measure.interval import Interval, subsamples
-from synth_llm.measure.metric import metrics
+from synth_llm.measure.metric import Facts, facts
 from synth_llm.row import Row, canonical
 
 POOL = 1000
@@ -114,8 +114,8 @@ def _figures(spreads: Sequence[dict[str, Interval]], detail: str) -> list[Figure
     ]
 
 
-def _facts(name: str) -> Any:
-    return metrics()["distinct_n" if name.startswith("distinct_") else name][0]
+def _facts(name: str) -> Facts:
+    return facts("distinct_n" if name.startswith("distinct_") else name)
 
 
 def _table(spreads: Sequence[dict[str, Interval]], whole: dict[str, float], half: int, words: int | None) -> Table:

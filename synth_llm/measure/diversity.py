@@ -250,7 +250,7 @@ def _units(vectors: ArrayLike) -> Vectors:
     import numpy as np
 
     given = np.asarray(vectors, dtype=np.float64)
-    given = given.reshape(len(given), -1)
+    given = given.reshape(len(given), -1) if len(given) else np.zeros((0, 0))
     norms = np.linalg.norm(given, axis=1, keepdims=True)
     units: Vectors = given[norms[:, 0] > 0] / norms[norms[:, 0] > 0]
     return units

@@ -73,6 +73,11 @@ def metric(
     return register
 
 
+def facts(name: str) -> Facts:
+    """Of a metric whose module is imported."""
+    return _known[name][0]
+
+
 def metrics() -> dict[str, tuple[Facts, Callable[..., Any]]]:
     """All metrics by name, sorted."""
     for home in HOMES:
