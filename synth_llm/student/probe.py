@@ -57,12 +57,13 @@ class Probe:
         need_sklearn("a student")
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         given = np.asarray(labels)
         if len(np.unique(given)) < 2:
             raise InputError("a student needs rows of at least two labels to learn from")
         model = LogisticRegression(C=self.strength, max_iter=STEPS)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):  # small matrices: threads would wait
             warnings.simplefilter("ignore", ConvergenceWarning)  # so near the optimum no prediction changes
             self._model = model.fit(features, given)
         self.labels = self._model.classes_
