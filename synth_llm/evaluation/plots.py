@@ -86,7 +86,7 @@ def _learning_curve(table: Table, drawing: Drawing) -> bool:
     axes.set_xlabel("real rows")
     axes.set_ylabel(f"{table.title.partition(' of ')[0]}, 95 % interval")
     axes.set_title(table.title)
-    axes.legend(loc="lower right")
+    _legend_below(drawing, axes)
     return len(sizes) > 1
 
 
@@ -109,8 +109,7 @@ def _per_class(table: Table, drawing: Drawing) -> bool:
         axes.barh(
             places, [row[at] for row in shown], width * 0.92, color=colour, label=name, hatch=hatch, edgecolor="white"
         )
-    axes.set_yticks(range(len(shown)), [_cut(f"{row[0]} ({row[1]:,})") for row in shown])
-    axes.invert_yaxis()
+    _named(axes, [f"{row[0]} ({row[1]:,})" for row in shown])
     axes.set_xlim(0, 1)
     axes.set_xlabel("F1 (test rows of the class in brackets)")
     few = f"the {CLASSES} worst of {len(rows)} classes" if len(rows) > CLASSES else "worst first"
@@ -130,8 +129,7 @@ def _ceilings(table: Table, drawing: Drawing) -> bool:
     ):
         places = [at + shift for at in range(len(rows))]
         _dots(axes, places, [row[column] for row in rows], colour, marker, name)
-    axes.set_yticks(range(len(rows)), [_cut(str(row[0])) for row in rows])
-    axes.invert_yaxis()
+    _named(axes, [str(row[0]) for row in rows])
     axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="y", color=PALE, linewidth=0.4)
     axes.set_xlabel("figures between 0 and 1, 95 % interval; where the two differ, the made rows do")
@@ -154,7 +152,7 @@ def _lengths(table: Table, drawing: Drawing) -> bool:
     axes.set_xlabel("words in a row")
     axes.set_ylabel("share of rows a word")
     axes.set_title("Lengths")
-    axes.legend(loc="upper right")
+    _legend_below(drawing, axes)
     return True
 
 
@@ -172,10 +170,9 @@ def _ablation(table: Table, drawing: Drawing) -> bool:
             axes.barh(at, values, 0.6, color=colour, hatch=hatch, edgecolor="white", label=kind)
     value, low, high = ([row[difference][end] for row in rows] for end in range(3))
     spread = [[v - a for v, a in zip(value, low, strict=True)], [b - v for v, b in zip(value, high, strict=True)]]
-    axes.errorbar(value, range(len(rows)), xerr=spread, fmt="none", ecolor=DARK, capsize=3, lw=1)
+    axes.errorbar(value, range(len(rows)), xerr=spread, fmt="o", color=DARK, ms=3, capsize=3, lw=1)
     axes.axvline(0, color=DARK, lw=0.8)
-    axes.set_yticks(range(len(rows)), [_cut(str(row[0])) for row in rows])
-    axes.invert_yaxis()
+    _named(axes, [str(row[0]) for row in rows])
     score = columns[3].removesuffix(" with")
     axes.set_xlabel(f"{score} without the rows it rejected, less {score} with them; 95 % interval")
     axes.set_title(table.title)
@@ -254,5 +251,7 @@ def _legend_below(drawing: Drawing, axes: Axes) -> None:
     drawing.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= 34 else text[:33] + "…"
+def _named(axes: Axes, names: Sequence[str]) -> None:
+    """A line for each name, from above."""
+    axes.set_yticks(range(len(names)), [name if len(name) <= 34 else name[:33] + "…" for name in names])
+    axes.set_ylim(len(names) - 0.45, -0.55)
