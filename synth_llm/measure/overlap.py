@@ -15,8 +15,8 @@ from synth_llm.errors import MissingExtra
 from synth_llm.measure.interval import Interval, bootstrap
 from synth_llm.measure.metric import metric
 
-TIMES = 500
-"""Bootstrap samples: corpus figures are computed anew from the counts of each."""
+TIMES = 1000
+"""Bootstrap samples: a corpus figure is computed anew from the counts of each."""
 
 
 @metric("text", "text", range=(0, 100), direction="higher", unit="points", source="Papineni et al. 2002; Post 2018")
@@ -99,7 +99,7 @@ def _rouge(kind: str, predictions: Sequence[str], references: Sequence[str], see
     scorer = RougeScorer([kind])
     pairs = zip(predictions, references, strict=True)
     scores = np.array([scorer.score(reference, prediction)[kind].fmeasure for prediction, reference in pairs])
-    return bootstrap(lambda rows: float(scores[rows].mean()), len(scores), seed=seed)
+    return bootstrap(lambda rows: float(scores[rows].mean()), len(scores), seed=seed, times=TIMES)
 
 
 def _paired(predictions: Sequence[str], references: Sequence[str]) -> None:
