@@ -33,9 +33,10 @@ class TwoSample(NamedTuple):
 def c2st(made: ArrayLike, real: ArrayLike, seed: int = SEED) -> TwoSample:
     """Classifier two-sample test: accuracy at telling made vectors from real ones; .5 where they cannot be told.
 
-    Logistic regression, cross-validated in FOLDS folds, on equally many rows of both (drawn from the larger sample),
-    with a Wilson interval; folds share what they learn from, so interval and p are approximate. Equal vectors, of
-    either sample, are in one fold: what is tested was never learned from.
+    Logistic regression, cross-validated in FOLDS folds, on equally many rows of both (drawn from the larger sample).
+    Equal vectors, of either sample, are in one fold: what is tested was never learned from. The Wilson interval and p
+    are of as many independent rows as the rows with their copies are worth (Kish 1965, section 5.4); folds share what
+    they learn from, so both are approximate.
     Raises ValueError for fewer than two folds' worth of rows, MissingExtra without scipy or scikit-learn.
     """
     import numpy as np
@@ -50,8 +51,12 @@ def c2st(made: ArrayLike, real: ArrayLike, seed: int = SEED) -> TwoSample:
         raise ValueError(f"c2st: needs {2 * FOLDS} rows of each sample or more, not {n}")
     draws = np.random.default_rng(seed)
     rows = np.concatenate([one[np.sort(draws.permutation(len(one))[:n])] for one in samples])
-    right = told_apart(rows, np.repeat([1, 0], n), fold_numbers(rows, n, draws))
-    return TwoSample(*wilson(right, 2 * n), float(binomtest(right, 2 * n, alternative="greater").pvalue))
+    groups = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+    share = told_apart(rows, np.repeat([1, 0], n), fold_numbers(groups, n, draws)) / (2 * n)
+    worth = int((2 * n) ** 2 / (np.bincount(groups).astype(float) ** 2).sum())
+    right = round(share * worth)
+    _, low, high = wilson(right, worth)
+    return TwoSample(share, low, high, float(binomtest(right, worth, alternative="greater").pvalue))
 
 
 def told_apart(rows: NDArray[np.float64], classes: NDArray[np.int64], folds: NDArray[np.int64]) -> int:
@@ -70,12 +75,10 @@ def told_apart(rows: NDArray[np.float64], classes: NDArray[np.int64], folds: NDA
     return right
 
 
-def fold_numbers(rows: NDArray[np.float64], n: int, draws: np.random.Generator) -> NDArray[np.int64]:
-    """The fold of each of 2n rows, the first n of one class: equal rows together, both classes spread evenly."""
+def fold_numbers(groups: NDArray[np.int64], n: int, draws: np.random.Generator) -> NDArray[np.int64]:
+    """The fold of each of 2n rows, the first n of one class: those of a group together, both classes spread evenly."""
     import numpy as np
 
-    _, groups = np.unique(rows, axis=0, return_inverse=True)
-    groups = groups.ravel()
     of_first = np.bincount(groups[:n], minlength=groups.max() + 1)
     sizes = np.bincount(groups)
     kind = np.where(of_first == sizes, 0, np.where(of_first == 0, 1, 2))
