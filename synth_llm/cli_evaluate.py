@@ -77,7 +77,7 @@ def evaluate(
 ) -> None:
     """Say what a dataset is worth: like the real thing? does a student learn from it? does it give anybody away?
 
-    Each part runs when what it needs is given. No model is asked. What was computed is stored: a second call goes on.
+    Each part runs when what it needs is given. What was computed is stored: a second call goes on there.
 
     Example: synth-llm evaluate made.jsonl --real train.jsonl --test test.jsonl --gate 'tstr>=0.8'
 

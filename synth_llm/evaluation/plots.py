@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -139,11 +140,11 @@ def _ceilings(table: Table, drawing: Drawing) -> bool:
 
 
 def _lengths(table: Table, drawing: Drawing) -> bool:
-    rows = [row for row in table.rows if row[1] > row[0]]
-    if not rows:
-        return False
+    last = table.rows[-1][1]
+    bins = [(math.ceil(start), math.ceil(end) + (end == last), made, real) for start, end, made, real in table.rows]
+    rows = [row for row in bins if row[1] > row[0]]  # numbers of words are whole
     axes = drawing.subplots()
-    edges = [*(row[0] for row in rows), rows[-1][1]]
+    edges = [*(row[0] - 0.5 for row in rows), rows[-1][1] - 0.5]
     for column, colour, name in ((2, MADE, "made"), (3, REAL, "real")):
         heights = [row[column] / (row[1] - row[0]) for row in rows]
         axes.stairs(

@@ -107,7 +107,7 @@ def markdown(found: Evaluation, data: Data) -> str:
     for one in found.outcomes:
         lines += [f"## {one.name.capitalize()}", ""]
         about = [_why(one)] if one.why else []
-        about += [f"`{figure.name}`: {figure.detail}" for figure in one.part.figures if figure.detail]
+        about += _details(one.part.figures)
         about += one.part.notes
         lines += [f"- {line}" for line in about] + [""] * bool(about)
         for table in one.part.tables:
@@ -190,6 +190,15 @@ def _figures(figures: Iterable[Figure]) -> tuple[Sequence[str], list[list[str]]]
         better = "" if one.direction == "neither" else one.direction
         rows.append([one.name, cell(one.value) + (f" {one.unit}" if one.unit else ""), ends, beside, better])
     return HEAD, rows
+
+
+def _details(figures: Iterable[Figure]) -> list[str]:
+    """On what figures were computed; those with the same words together."""
+    found: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.detail:
+            found.setdefault(figure.detail, []).append(f"`{figure.name}`")
+    return [f"{', '.join(names)}: {detail}" for detail, names in found.items()]
 
 
 def _why(one: Outcome) -> str:
