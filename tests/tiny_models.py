@@ -76,6 +76,19 @@ def seq2seq(folder: Path) -> Path:
     return folder
 
 
+def encoder(folder: Path) -> Path:
+    """A BERT that reads 64 tokens."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    vocabulary = len(tokenizer(folder, None))
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = BertConfig(vocab_size=vocabulary, max_position_embeddings=64, pad_token_id=2, **sizes)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
 def translator(folder: Path) -> Path:
     """An M2M100 with the tokenizer of NLLB, which knows its languages."""
     import torch

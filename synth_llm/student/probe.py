@@ -15,7 +15,7 @@ from synth_llm.against import joined
 from synth_llm.errors import InputError, MissingExtra
 from synth_llm.row import Row
 from synth_llm.student.card import write_card
-from synth_llm.student.student import Task, classes, own_settings
+from synth_llm.student.student import Task, lesson, own_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,10 +115,8 @@ class ProbeStudent:
         """Learn. Raises InputError for a row without a class, fewer than two classes, or rows without any text."""
         import numpy as np
 
-        known = classes(rows, self.task.label)
-        vectors = self._vectors(rows)
-        if not vectors.any():
-            raise InputError(f"no row to learn from has a text in {', '.join(self.task.columns)}")
+        texts, known = lesson(rows, self.task)
+        vectors = self._vectors(texts)
         self.labels = sorted(set(known))
         numbers = {label: number for number, label in enumerate(self.labels)}
         weights, bias = Probe().fit(vectors, [numbers[label] for label in known]).weights()
@@ -130,7 +128,7 @@ class ProbeStudent:
         import numpy as np
 
         assert self._weights is not None and self._bias is not None, "fit, or load, comes before"
-        vectors = self._vectors(rows)
+        vectors = self._vectors([joined(row, self.task.columns) for row in rows])
         if vectors.shape[1] != self._weights.shape[1]:
             raise InputError(
                 f"the student probe learned from vectors of {self._weights.shape[1]} numbers, and is given "
@@ -163,10 +161,10 @@ class ProbeStudent:
             load=LOAD.replace("{row}", json.dumps(dict.fromkeys(self.task.columns, "..."))),
         )
 
-    def _vectors(self, rows: Sequence[Row]) -> np.ndarray:
+    def _vectors(self, texts: Sequence[str]) -> np.ndarray:
         if self.task.encode is None:
             raise InputError("the student probe needs an encoder")
-        return self.task.encode([joined(row, self.task.columns) for row in rows])
+        return self.task.encode(texts)
 
 
 def load(folder: Path | str, encode: Callable[[Sequence[str]], np.ndarray] | None = None) -> ProbeStudent:

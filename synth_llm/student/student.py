@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from synth_llm.against import joined
 from synth_llm.errors import InputError, nearest
 from synth_llm.row import Row, canonical
 
@@ -81,20 +82,26 @@ def label_text(value: Any) -> str | None:
     return value if isinstance(value, str) else canonical(value)
 
 
-def classes(rows: Sequence[Row], label: str | None) -> list[str]:
-    """The class of each row, as text. Raises InputError where the task or a row has none, or there are not two."""
-    if label is None:
+def lesson(rows: Sequence[Row], task: Task) -> tuple[list[str], list[str]]:
+    """The text and the class of each row to learn from.
+
+    Raises InputError where the task or a row has no class, the rows have fewer than two classes, or no text at all.
+    """
+    if task.label is None:
         raise InputError("a student that classifies needs a label: name its column with `label`")
-    found: list[str] = []
+    texts = [joined(row, task.columns) for row in rows]
+    classes: list[str] = []
     for number, row in enumerate(rows, 1):
-        text = label_text(row.get(label))
+        text = label_text(row.get(task.label))
         if text is None:
-            raise InputError(f"row {number} of those to learn from has no '{label}': drop such rows before")
-        found.append(text)
-    if len(set(found)) < 2:
-        only = f"all {len(rows)} have '{found[0]}'" if rows else "there is no row"
+            raise InputError(f"row {number} of those to learn from has no '{task.label}': drop such rows before")
+        classes.append(text)
+    if len(set(classes)) < 2:
+        only = f"all {len(rows)} have '{classes[0]}'" if rows else "there is no row"
         raise InputError(f"a student needs rows of at least two labels to learn from; {only}")
-    return found
+    if not any(map(str.strip, texts)):
+        raise InputError(f"no row to learn from has a text in {', '.join(task.columns)}")
+    return texts, classes
 
 
 def own_settings(name: str, model: type[Model], given: Mapping[str, Any]) -> Model:
