@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef, precision_recall_fscore
 
 from synth_llm.measure.classification import macro_f1, matthews, per_class
 from synth_llm.measure.interval import wilson
-from synth_llm.measure.metric import metrics
+from synth_llm.measure.metric import facts
 from synth_llm.measure.two_level import accuracies, difference, interval, macro_f1s
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abc")), min_size=1, max_size=40)
@@ -49,9 +49,8 @@ def test_what_is_not_defined_is_said() -> None:
 
 
 def test_they_are_metrics() -> None:
-    found = metrics()
     for name in ("accuracy", "macro_f1", "matthews"):
-        assert found[name][0].takes == ("label", "label") and found[name][0].direction == "higher"
+        assert facts(name).takes == ("label", "label") and facts(name).direction == "higher"
 
 
 # Intervals

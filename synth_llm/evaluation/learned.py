@@ -94,7 +94,10 @@ class Learned:
         return self._made[mark]
 
     def _fit(self, pieces: Pieces, seed: int, asked: Sequence[Side]) -> list[list[str]]:
-        rows = [self._rows(piece.side)[at] for piece in pieces for at in piece.rows]
+        rows: list[Row] = []
+        for piece in pieces:
+            given = self._rows(piece.side)
+            rows += [given[at] for at in piece.rows]
         classes = {row[LABEL] for row in rows}
         if len(classes) == 1:
             return [list(classes) * len(side) for side in asked]
