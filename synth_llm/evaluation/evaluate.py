@@ -75,7 +75,6 @@ def evaluate(
                 continue
             begin(name)
             found.outcomes.append(parts.measured(name, rows, grid))
-    found.embedding = (rows.embedding[0], rows.embedding[1])
     found.notes += rows.use.notices
     found.short = gate.failed(rows.settings.gate, found.figures.values(), broken=bool(found.failed))
     plots.draw(found)

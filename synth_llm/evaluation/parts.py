@@ -34,6 +34,8 @@ class Outcome:
     seconds: float = 0.0
     cpu: float = 0.0
     """Seconds of the processor, over all its cores."""
+    embedding: tuple[float, float] = (0.0, 0.0)
+    """The same two for the vectors that it was the first to need; not counted above."""
     state: str = "done"
     """`done`, `stored` (by an earlier evaluation), `left out` or `failed`."""
     why: str = ""
@@ -90,13 +92,14 @@ def measured(name: str, data: Data, grid: str | None) -> Outcome:
         outcome.part = measure(data) if name != "grid" else measure(data, grid)  # type: ignore[call-arg]
     except (InputError, MissingExtra) as error:
         outcome.state, outcome.why = "failed", str(error)
-    outcome.seconds = time.monotonic() - began - (data.embedding[0] - before[0])
-    outcome.cpu = time.process_time() - used - (data.embedding[1] - before[1])
+    outcome.embedding = (data.embedding[0] - before[0], data.embedding[1] - before[1])
+    outcome.seconds = time.monotonic() - began - outcome.embedding[0]
+    outcome.cpu = time.process_time() - used - outcome.embedding[1]
     outcome.part = _cleaned(outcome.part)
     if place is not None and outcome.is_measured:
         place.parent.mkdir(parents=True, exist_ok=True)
-        value = {**as_json(outcome.part), "seconds": outcome.seconds, "cpu": outcome.cpu}
-        write_text(place, json.dumps(value))
+        times = {"seconds": outcome.seconds, "cpu": outcome.cpu, "embedding": outcome.embedding}
+        write_text(place, json.dumps({**as_json(outcome.part), **times}))
     return outcome
 
 
@@ -170,7 +173,8 @@ def _stored(name: str, place: Path) -> Outcome | None:
         value = json.loads(place.read_text(encoding="utf-8"))
         figures = [Figure(**one) for one in value["figures"]]
         tables = [Table(**one) for one in value["tables"]]
-        return Outcome(name, Part(figures, tables, value["notes"]), value["seconds"], value["cpu"], "stored")
+        times = value["seconds"], value["cpu"], tuple(value["embedding"])
+        return Outcome(name, Part(figures, tables, value["notes"]), *times, "stored")
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -45,8 +45,6 @@ class Evaluation:
     outcomes: list[Outcome] = field(default_factory=list)
     short: list[str] = field(default_factory=list)
     """A line for each figure that the gate does not let pass."""
-    embedding: tuple[float, float] = (0.0, 0.0)
-    """Seconds that vectors took, and seconds of the processor; of no part."""
     notes: list[str] = field(default_factory=list)
 
     @cached_property
@@ -130,7 +128,7 @@ def summary(found: Evaluation) -> str:
     more = len(found.figures) - len(shown)
     lines += [f"and {more} more figures" if shown else f"{more} figures"] * (more > 0)
     lines += [f"{one.name}: {_why(one)}" for one in found.outcomes if one.why]
-    seconds = sum(one.seconds for one in found.outcomes if one.state == "done") + found.embedding[0]
+    seconds = sum(one.seconds + one.embedding[0] for one in found.outcomes if one.state != "stored")
     lines += ["", f"in {found.path}: {MARKDOWN}, {JSON}, {PLOTS}/; {screen.duration(seconds)}"]
     return "\n".join([*lines, *(f"gate: {line}" for line in found.short)])
 
@@ -214,7 +212,8 @@ def _markdown(table: tuple[Sequence[str], Sequence[Sequence[str]]]) -> list[str]
 def _times(found: Evaluation) -> list[tuple[str, float, float]]:
     """Seconds, and seconds of the processor, of the vectors and of each part beside its vectors."""
     ran = [(one.name, one.seconds, one.cpu) for one in found.outcomes if one.state != "left out"]
-    return [("embedding", *found.embedding), *ran]
+    wall, cpu = (sum(one.embedding[end] for one in found.outcomes) for end in (0, 1))
+    return [("embedding", wall, cpu), *ran]
 
 
 def _shares(found: Evaluation) -> list[list[str]]:
