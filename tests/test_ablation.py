@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synth_llm import InputError
+from synth_llm import InputError, Row
 from synth_llm.evaluation.ablation import ablation
 from synth_llm.evaluation.contrast import Bench, difference, holm
 from synth_llm.evaluation.part import Part
@@ -74,7 +74,7 @@ def test_filters_in_one_step_are_told_apart(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_rows_without_text_or_label_are_counted_not_put_back(tmp_path: Path) -> None:
-    blank = [{"text": " ", "label": "left", "kind": "good"}, {"text": "1 1", "label": None, "kind": "good"}]
+    blank: list[Row] = [{"text": " ", "label": "left", "kind": "good"}, {"text": "1 1", "label": None, "kind": "good"}]
     part = ablation(run_data(tmp_path, [*SPARE, *GOOD, *blank], [drop("good")], TEST))
     assert by_step(part)["filter"]["put back"] == len(GOOD)
     assert any("2 of 42 rejected rows have no text or label" in note for note in part.notes)
