@@ -9,8 +9,9 @@ ranks below when the ends of its halves lie wholly on the worse side of those of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,10 +41,7 @@ def bar() -> Iterator[tuple[str, str, str, bool]]:
     how = f"{DRAWS} halves of {rows} rows, first {words} words ({usable} have as many)"
     for measure, function in {**OF_TEXTS, **OF_VECTORS}.items():
         given = vectors if measure in OF_VECTORS else values
-        found = {
-            name: subsamples(lambda at, one=one: function(one[at]), rows, rows // 2, times=DRAWS)  # type: ignore[misc]  # noqa: B023
-            for name, one in given.items()
-        }
+        found = {name: _halves(function, one) for name, one in given.items()}
         shown = ", ".join(f"{name} {one.value:.3g} ({one.low:.3g} to {one.high:.3g})" for name, one in found.items())
         higher = facts("distinct_n" if measure in ("distinct_1", "distinct_2") else measure).direction == "higher"
         below = all(_below(found["SuperGen"], found[name], higher) for name in ("Alpaca", "Dolly"))
@@ -54,6 +52,10 @@ def bar() -> Iterator[tuple[str, str, str, bool]]:
 def _read(name: str, column: str) -> list[str]:
     with data(name).open(encoding="utf-8") as lines:
         return [json.loads(line)[column] for line in lines]
+
+
+def _halves(function: Callable[[Any], float], values: np.ndarray) -> Interval:
+    return subsamples(lambda at: function(values[at]), len(values), len(values) // 2, times=DRAWS)
 
 
 def _below(one: Interval, other: Interval, higher: bool) -> bool:

@@ -67,12 +67,8 @@ def _texts_alone(sets: Sequence[list[str]]) -> Iterator[tuple[str, str, str, boo
 
 
 def _distinct(texts: Sequence[str], n: int) -> float:
-    grams = []
-    for text in texts:
-        words = text.split(" ")
-        for at in range(len(words)):
-            if at + n <= len(words):
-                grams.append(" ".join(words[at : at + n]))
+    split = [text.split(" ") for text in texts]
+    grams = [" ".join(one[at : at + n]) for one in split for at in range(len(one) - n + 1)]
     return len(set(grams)) / len(grams)
 
 

@@ -1,4 +1,4 @@
-"""The Vendi scores that its authors' package finds for the vectors of an .npz file, as a JSON list on standard output."""
+"""Vendi scores of the vectors in an .npz file by its authors' package: a JSON list on standard output."""
 
 import json
 import sys
