@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.measure.copies import closest_texts, exact_copies
-from synth_llm.measure.interval import Interval, bootstrap, wilson
+from synth_llm.measure.interval import Interval, quantile, wilson
 from synth_llm.measure.membership import Attack, membership_by_distance, membership_by_loss
 from synth_llm.measure.privacy import dcr_share, nearest, ratios
 from synth_llm.row import Row, canonical
 from synth_llm.similar.exact import normalised
 from synth_llm.student.registry import student
 from synth_llm.student.student import Task, label_text
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MOST = 10_000
 """Rows of a side that are encoded: more make intervals narrower, and take long."""
@@ -130,7 +126,7 @@ def _distances(
         if name == "nndr" and two < 2:
             continue
         values = [ratios(one) if name == "nndr" else one.distance[:, 0] for one in near.values()]
-        found = [_quantile(one, share, data.seed) for one in values]
+        found = [quantile(one, share) for one in values]
         beside = found[1].value if others else None
         part.figures.append(Figure.of(name, found[0], beside=beside, unit=unit, direction="higher", detail=detail))
         for row, figure in zip(table, found, strict=True):
@@ -144,12 +140,6 @@ def _distances(
     figure = dcr_share(ours, trained, held)
     part.figures.append(Figure.of("dcr_share", figure, beside=0.5, unit="share", direction="lower", detail=detail))
     _tell("distance", membership_by_distance(ours, trained, held, data.seed), "to the nearest made row", part)
-
-
-def _quantile(values: NDArray[np.float64], share: float, seed: int) -> Interval:
-    import numpy as np
-
-    return bootstrap(lambda at: float(np.quantile(values[at], share)), len(values), seed=seed)
 
 
 def _attack_by_loss(data: Data, members: list[Row], others: list[Row], part: Part) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -72,6 +72,23 @@ def bootstrap(
         return Interval(whole, math.nan, math.nan)
     low, high = np.quantile(found, (0.025, 0.975))
     return Interval(whole, float(low), float(high))
+
+
+def quantile(values: Sequence[float] | NDArray[Any], share: float) -> Interval:
+    """The value that `share` of the values are below, such as .5 for the median, and its interval for any distribution.
+
+    The ends are values whose ranks a binomial count leaves in 95 of 100 samples (Conover 1999, section 3.2, with the
+    normal approximation). NaN for no values; with a few, an end is the smallest or largest.
+    """
+    import numpy as np
+
+    ordered = np.sort(np.asarray(values, float))
+    n = len(ordered)
+    if not n:
+        return Interval(math.nan, math.nan, math.nan)
+    half = Z * math.sqrt(n * share * (1 - share))
+    low, high = max(0, math.floor(n * share - half)), min(n - 1, math.ceil(n * share + half))
+    return Interval(float(np.quantile(ordered, share)), float(ordered[low]), float(ordered[high]))
 
 
 def subsamples(

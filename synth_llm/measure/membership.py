@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from synth_llm.measure.interval import Interval, bootstrap
+from synth_llm.measure.interval import RESAMPLES, Interval
 from synth_llm.measure.metric import metric
 from synth_llm.measure.privacy import nearest
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.integer]
 
 FALSE_ALARMS = 0.01
 """The share of others that an attack may call members where it must be sure."""
+HELD = 1_000_000
+"""Points of curves that are held at once: some 50 MB."""
 
 
 class Attack(NamedTuple):
@@ -63,8 +66,7 @@ def auroc(member_scores: ArrayLike, other_scores: ArrayLike, seed: int = 0) -> I
 
     .5 for guessing; under it where members score lower. Raises ValueError for an empty list, or one with a NaN.
     """
-    members, others = _scores(member_scores), _scores(other_scores)
-    return _interval(_auroc, [members], [others], seed)
+    return _bootstrap(_area, *_places(member_scores, other_scores), seed)
 
 
 @metric(
@@ -78,84 +80,98 @@ def auroc(member_scores: ArrayLike, other_scores: ArrayLike, seed: int = 0) -> I
 def advantage(member_scores: ArrayLike, other_scores: ArrayLike, seed: int = 0) -> Interval:
     """An attack's true positives less its false ones at its best threshold, with its bootstrap interval.
 
-    The best of many thresholds on the rows that chose it is too good. Here each half of the rows, drawn by `seed`,
-    chooses the threshold for the other half, so that guessing has 0, and is as often under it as over it. Raises
-    ValueError for fewer than two rows of a list, or for a NaN.
+    The best of many thresholds on the rows that chose it is too good. Here each half of the rows chooses the threshold
+    for the other half, so that guessing has 0, and is as often under it as over it. The halves are drawn by `seed` and
+    the order of the scores, which must not be by their size. Raises ValueError for fewer than two rows of a list, or
+    for a NaN.
     """
-    members, others = _scores(member_scores), _scores(other_scores)
+    import numpy as np
+
+    (members, others), size = _places(member_scores, other_scores)
     if min(len(members), len(others)) < 2:
         raise ValueError("advantage: fewer than two rows to halve")
-    return _interval(_crossed, _halves(members, seed), _halves(others, seed + 1), seed)
+    draws = np.random.default_rng(seed)
+    parts = [half for one in (draws.permutation(members), draws.permutation(others)) for half in (one[::2], one[1::2])]
+    return _bootstrap(_crossed, parts, size, seed)
+
+
+def found_surely(member_scores: ArrayLike, other_scores: ArrayLike, seed: int = 0) -> Interval:
+    """The share of members that an attack finds where it accuses 1 % of the others, with its bootstrap interval.
+
+    Carlini et al. 2022 (arXiv 2112.03570), section III. NaN for fewer than 100 others. Raises ValueError as `auroc`.
+    """
+    (members, others), size = _places(member_scores, other_scores)
+    if len(others) * FALSE_ALARMS < 1:
+        return Interval(math.nan, math.nan, math.nan)
+    return _bootstrap(_sure, [members, others], size, seed)
 
 
 def _attack(members: Floats, others: Floats, seed: int) -> Attack:
-    sure = Interval(math.nan, math.nan, math.nan)
-    if len(others) >= 1 / FALSE_ALARMS:
-        sure = _interval(_sure, [_scores(members)], [_scores(others)], seed)
-    return Attack(auroc(members, others, seed), advantage(members, others, seed), sure, len(members), len(others))
+    both = members, others
+    figures = auroc(*both, seed), advantage(*both, seed), found_surely(*both, seed)
+    return Attack(*figures, len(members), len(others))
 
 
-def _scores(given: ArrayLike) -> Floats:
-    """Sorted, so that nothing drawn from them depends on the order of rows."""
+def _places(members: ArrayLike, others: ArrayLike) -> tuple[list[Ints], int]:
+    """The place of each score among all different ones, from 0, and how many these are."""
     import numpy as np
 
-    scores: Floats = np.sort(np.asarray(given, np.float64))
-    if not len(scores) or np.isnan(scores[-1]):
+    given = [np.asarray(scores, np.float64) for scores in (members, others)]
+    if not all(len(scores) and not np.isnan(scores).any() for scores in given):
         raise ValueError("a membership attack needs members and others, each with a score")
-    return scores
+    scale = np.unique(np.concatenate(given))
+    return [scale.searchsorted(scores) for scores in given], len(scale)
 
 
-def _halves(scores: Floats, seed: int) -> list[Floats]:
+def _bootstrap(statistic: Callable[..., Floats], parts: list[Ints], size: int, seed: int) -> Interval:
+    """The percentile bootstrap of a statistic of the parts' curves, each part drawn from by itself."""
     import numpy as np
 
-    mixed = np.random.default_rng(seed).permutation(scores)
-    return [mixed[::2], mixed[1::2]]
+    draws = [np.random.default_rng([seed, number]) for number in range(len(parts))]
+    value = float(statistic(*(_curves(part[None], size) for part in parts))[0])
+    found: list[Floats] = []
+    together = max(1, HELD // size)
+    for start in range(0, RESAMPLES, together):
+        times = min(together, RESAMPLES - start)
+        drawn = [
+            part[draw.integers(0, len(part), (times, len(part)))]
+            for part, draw in zip(map(np.sort, parts), draws, strict=True)
+        ]
+        found.append(statistic(*(_curves(one, size) for one in drawn)))
+    low, high = np.quantile(np.concatenate(found), (0.025, 0.975))
+    return Interval(value, float(low), float(high))
 
 
-def _interval(
-    statistic: Callable[[list[Floats], list[Floats]], float], members: list[Floats], others: list[Floats], seed: int
-) -> Interval:
-    """The bootstrap of a statistic of parts of the members and of the others, each part drawn from by itself."""
-    parts = [*members, *others]
-
-    def drawn(*at: NDArray[np.intp]) -> float:
-        some = [part[rows] for part, rows in zip(parts, at, strict=True)]
-        return statistic(some[: len(members)], some[len(members) :])
-
-    return bootstrap(drawn, *map(len, parts), seed=seed)
-
-
-def _auroc(members: list[Floats], others: list[Floats]) -> float:
+def _curves(places: Ints, size: int) -> Floats:
+    """(draws, size + 1): of each draw the share of scores at or above each place, and last the 0 above all."""
     import numpy as np
 
-    ordered = np.sort(others[0])
-    wins = ordered.searchsorted(members[0], "left") + ordered.searchsorted(members[0], "right")
-    return float(wins.mean() / (2 * len(ordered)))
+    rows = np.arange(len(places))[:, None] * size
+    counts = np.bincount((places + rows).ravel(), minlength=len(places) * size).reshape(-1, size)
+    above = np.zeros((len(places), size + 1))
+    above[:, :-1] = counts[:, ::-1].cumsum(axis=1)[:, ::-1] / places.shape[1]
+    return above
 
 
-def _sure(members: list[Floats], others: list[Floats]) -> float:
-    """Members over the score that at most 1 % of the others pass."""
+def _area(found: Floats, accused: Floats) -> Floats:
+    """Under the curve of one over the other, by trapezes: a tie counts half."""
+    area: Floats = ((accused[:, :-1] - accused[:, 1:]) * (found[:, :-1] + found[:, 1:])).sum(axis=1) / 2
+    return area
+
+
+def _sure(found: Floats, accused: Floats) -> Floats:
     import numpy as np
 
-    allowed = int(FALSE_ALARMS * len(others[0]))
-    threshold = np.partition(others[0], -allowed - 1)[-allowed - 1]
-    return float((members[0] > threshold).mean())
+    best: Floats = np.where(accused <= FALSE_ALARMS, found, 0.0).max(axis=1)
+    return best
 
 
-def _crossed(members: list[Floats], others: list[Floats]) -> float:
-    """The mean of both halves' gains at the threshold that is best for the other half."""
-    return sum(_gain(members[1 - half], others[1 - half], _best(members[half], others[half])) for half in (0, 1)) / 2
-
-
-def _gain(members: Floats, others: Floats, threshold: float) -> float:
-    return float((members >= threshold).mean() - (others >= threshold).mean())
-
-
-def _best(members: Floats, others: Floats) -> float:
-    """The threshold, one of the members' scores, with the largest gain; of equals the highest."""
+def _crossed(one: Floats, other: Floats, accused: Floats, other_accused: Floats) -> Floats:
+    """The mean of both halves' gains at the threshold that is best for the other half, of equals the highest."""
     import numpy as np
 
-    ones, rest = np.sort(members), np.sort(others)
-    found = 1 - ones.searchsorted(ones, "left") / len(ones)
-    accused = 1 - rest.searchsorted(ones, "left") / len(rest)
-    return float(ones[len(ones) - 1 - int(np.argmax((found - accused)[::-1]))])
+    gains = one - accused, other - other_accused
+    best = [gain.shape[1] - 1 - gain[:, ::-1].argmax(axis=1) for gain in gains]
+    rows = np.arange(len(one))
+    mean: Floats = (gains[0][rows, best[1]] + gains[1][rows, best[0]]) / 2
+    return mean
