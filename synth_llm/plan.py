@@ -12,6 +12,7 @@ from synth_llm.errors import InputError, nearest
 from synth_llm.models.budget import Limits
 from synth_llm.prices import Priced, price_of
 from synth_llm.recipe import Recipe
+from synth_llm.source import Source
 from synth_llm.source import columns as source_columns
 from synth_llm.steps.context import Resources
 from synth_llm.steps.step import Columns, Step
@@ -107,6 +108,7 @@ def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
             raise _placed(error, where, f"step {at + 1} ({step.type})", ("steps", at, step.type)) from None
         steps.append(PlannedStep(step, titles[at], have, rows))
         rows *= step.makes
+    _check_evaluate(recipe, base, have, where)
     prices = {name: price_of(entry, use.library) for name, entry in recipe.models.items()}
     ready = Plan(recipe, use, source, steps, prices)
     ready.check_dollars(recipe.limits, where)
@@ -125,6 +127,25 @@ def _check_target(recipe: Recipe, source: Columns, where: Where) -> None:
         raise where(f"target.per: the source has no column '{target.per}'{hint}", ("target", "per"))
     if target is None and recipe.source.empty is True:
         raise where("source.empty: how many rows? Give a number, or a target", ("source", "empty"))
+
+
+def _check_evaluate(recipe: Recipe, base: Path, have: Columns, where: Where) -> None:
+    """What the evaluation after the run will need; datasets of the Hub are not fetched for it."""
+    settings = recipe.evaluate
+    if settings is None:
+        return
+    columns = [settings.column] if isinstance(settings.column, str) else settings.column or []
+    for name, column in [*(("column", one) for one in columns), ("label", settings.label)]:
+        if column is not None and column not in have:
+            message = f"evaluate.{name}: no column '{column}' after the last step{nearest(column, have)}"
+            raise where(message, ("evaluate", name))
+    for name in ("real", "test", "holdout"):
+        source: Source | None = getattr(settings, name)
+        if source is not None and source.dataset is None:
+            try:
+                source_columns(source, base)
+            except InputError as error:
+                raise _placed(error, where, f"evaluate.{name}", ("evaluate", name)) from None
 
 
 def _titles(recipe: Recipe) -> list[str]:

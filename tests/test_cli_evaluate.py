@@ -71,7 +71,7 @@ def test_a_gate_that_is_not_passed_is_exit_code_4(synth, conditions, code, line)
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--gate", "tstrr>=1"], "gate: no figure 'tstrr'; did you mean 'tstr'?"),
+        (["--gate", "tstrr>=1"], "evaluate.gate: no figure 'tstrr'; did you mean 'tstr'?"),
         (["--gate", "mauve>=1"], "gate: 'mauve' is a figure of fidelity, which needs real rows: --real FILE"),
         (["--gate", "tstr"], "--gate tstr: write it as 'tstr>=0.8'"),
         (["--gate", "tstr>=much"], "'>=much' is no condition"),
@@ -135,6 +135,8 @@ def test_a_run_folder_brings_its_settings_and_the_command_line_overrides_them(sy
     [
         ("  seed: 3", "lines.yaml:8: no setting 'seed'; did you mean 'seeds'?"),
         ("  holdout: {fil: x}", "lines.yaml:8: no setting 'fil'; did you mean 'file'?"),
+        ("  column: sentence", "lines.yaml:8: evaluate.column: no column 'sentence' after the last step"),
+        ("  holdout: gone.jsonl", "lines.yaml:8: evaluate.holdout: no file or folder 'gone.jsonl'"),
         ("  baselines: [reel]", "lines.yaml:8: evaluate.baselines.0: input should be"),
     ],
 )
@@ -147,10 +149,11 @@ def test_errors_of_the_section_name_file_and_line(synth, here, line, said):
 def test_the_section_is_checked_by_the_schema(here):
     import jsonschema_rs
 
-    valid = jsonschema_rs.validator_for(recipe_schema())
+    schema = recipe_schema()
+    valid = jsonschema_rs.validator_for(schema)
     value = load_recipe(here / "lines.yaml")[1].value
     assert valid.is_valid(value)
     assert not valid.is_valid({**value, "evaluate": {"real": 3}})
     assert not valid.is_valid({**value, "evaluate": {"reel": "real.jsonl"}})
-    shown = recipe_schema()["$defs"]["Evaluate"]["properties"]
+    shown = schema["$defs"]["Evaluate"]["properties"]
     assert all(setting.get("description") for setting in shown.values())

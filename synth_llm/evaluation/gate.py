@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 
 from synth_llm.errors import InputError, nearest
 from synth_llm.evaluation.part import Figure
-from synth_llm.evaluation.settings import wanted
+from synth_llm.evaluation.settings import parts_of, wanted
 
 SIGNS = {
     ">=": operator.ge,
@@ -18,43 +17,12 @@ SIGNS = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_STUDENTS = (
-    *("tstr", "trtr", "trts", "gan_train", "gan_test", "seeds_only", "oversample", "macro_f1"),
-    *("loss", "held_out_loss", "rouge", "bleu", "win_rate", "verifiable"),
-)
-KNOWN: dict[str, tuple[str, ...]] = {
-    "diversity": (
-        *("distinct_1", "distinct_2", "self_bleu", "compression_ratio", "dispersion", "vendi", "novelty"),
-        "coverage_*",
-    ),
-    "fidelity": (
-        *("length_js", "vocabulary_js", "label_js", "mauve", "frechet", "precision", "recall", "density", "coverage"),
-        *("c2st", "correlation_distance", "*_js", "ks_*"),
-    ),
-    "utility": (*_STUDENTS, *(f"{name}_*" for name in _STUDENTS), "mix_*", "real_*", "*_less_*"),
-    "privacy": (
-        *("pii", "exact_copies", "near_copies", "dcr_median", "dcr_share", "nndr", "mia_distance", "mia_loss"),
-        *("k_anonymity", "l_diversity", "t_closeness", "pii_*", "dcr_*", "nndr_*", "mia_*"),
-    ),
-    "bias": ("rate_*", "association_*", "gap_*"),
-    "contamination": ("contaminated", "contaminated_*"),
-    "ablation": ("worth_*",),
-    "grid": ("grid_*",),
-}
-"""The figures of each part; `*` stands for the name of a column, a group, a number of rows or a student."""
 
 
 def check(gate: Mapping[str, str], parts: Mapping[str, str]) -> None:
-    """Raises InputError for a figure that none of the parts can give; `parts` says of each what it lacks, or nothing.
-
-    What a `*` stands for is known only afterwards.
-    """
+    """Raises InputError for a figure of parts that do not run; `parts` says of each what it lacks, or nothing."""
     for name in gate:
-        homes = [part for part, patterns in KNOWN.items() if any(fnmatchcase(name, one) for one in patterns)]
-        if not homes:
-            known = [one for patterns in KNOWN.values() for one in patterns]
-            plain = [one for one in known if "*" not in one]
-            raise InputError(f"gate: no figure '{name}'{nearest(name, plain)}")
+        homes = parts_of(name)
         if not any(part in parts and not parts[part] for part in homes):
             lack = next((f", which needs {parts[part]}" for part in homes if parts.get(part)), ", which does not run")
             raise InputError(f"gate: '{name}' is a figure of {homes[0]}{lack}")

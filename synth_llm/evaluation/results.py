@@ -23,6 +23,7 @@ JSON, MARKDOWN, PLOTS = "results.json", "results.md", "plots"
 HEAD = ("figure", "value", "95 % interval", "beside", "better")
 HEADLINE = (
     *("distinct_2", "vendi", "novelty", "mauve", "c2st", "tstr", "trtr", "tstr_random", "seeds_only"),
+    *("held_out_loss", "rouge_l", "win_rate_length_controlled", "verifiable_prompts"),
     *("tstr_less_random", "pii", "near_copies", "dcr_share", "mia_distance", "contaminated"),
 )
 """What a terminal and a card show, beside what a gate names; the files have all figures."""

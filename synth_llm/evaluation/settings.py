@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from synth_llm.against import Against
+from synth_llm.errors import nearest
 from synth_llm.source import Source
 
 PART_NAMES = ("diversity", "fidelity", "utility", "privacy", "bias", "contamination")
@@ -51,6 +53,37 @@ def wanted(condition: str) -> Wanted:
         )
     end: Any = found[1] or "value"
     return Wanted(end, found[2], float(found[3]))
+
+
+_STUDENTS = (
+    *("tstr", "trtr", "trts", "gan_train", "gan_test", "seeds_only", "oversample", "macro_f1"),
+    *("loss", "held_out_loss", "rouge", "bleu", "win_rate", "verifiable"),
+)
+FIGURES: dict[str, tuple[str, ...]] = {
+    "diversity": (
+        *("distinct_1", "distinct_2", "self_bleu", "compression_ratio", "dispersion", "vendi", "novelty"),
+        "coverage_*",
+    ),
+    "fidelity": (
+        *("length_js", "vocabulary_js", "label_js", "mauve", "frechet", "precision", "recall", "density", "coverage"),
+        *("c2st", "correlation_distance", "*_js", "ks_*"),
+    ),
+    "utility": (*_STUDENTS, *(f"{name}_*" for name in _STUDENTS), "mix_*", "real_*", "*_less_*"),
+    "privacy": (
+        *("pii", "exact_copies", "near_copies", "dcr_median", "dcr_share", "nndr", "mia_distance", "mia_loss"),
+        *("k_anonymity", "l_diversity", "t_closeness", "pii_*", "dcr_*", "nndr_*", "mia_*"),
+    ),
+    "bias": ("rate_*", "association_*", "gap_*"),
+    "contamination": ("contaminated", "contaminated_*"),
+    "ablation": ("worth_*",),
+    "grid": ("grid_*",),
+}
+"""The figures of each part, for gates; `*` stands for the name of a column, a group, a number of rows or a student."""
+
+
+def parts_of(figure: str) -> list[str]:
+    """The parts that may give a figure of this name."""
+    return [part for part, patterns in FIGURES.items() if any(fnmatchcase(figure, one) for one in patterns)]
 
 
 class Evaluate(BaseModel):
@@ -106,6 +139,9 @@ class Evaluate(BaseModel):
     @classmethod
     def _conditions(cls, gate: dict[str, str]) -> dict[str, str]:
         for name, condition in gate.items():
+            if not parts_of(name):
+                known = [one for patterns in FIGURES.values() for one in patterns if "*" not in one]
+                raise ValueError(f"no figure '{name}'{nearest(name, known)}")
             try:
                 wanted(condition)
             except ValueError as error:
