@@ -62,7 +62,7 @@ def test_rows_are_checked_before_anything_is_loaded():
         Classifier(Task(["text"], "label")).fit(ROWS[:1])
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(2, 20), (500, 5), (5000, 3)])
+@pytest.mark.parametrize(("rows", "epochs"), [(2, 20), (200, 8), (500, 4), (5000, 3)])
 def test_few_rows_are_seen_more_often(rows: int, epochs: int):
     assert Classifier(Task(["text"], "label"))._epochs(rows) == epochs
     assert Classifier(Task(["text"], "label", settings={"epochs": 2}))._epochs(rows) == 2

@@ -20,8 +20,8 @@ from synth_llm.student.student import Task, lesson, own_settings
 if TYPE_CHECKING:
     import numpy as np
 
-EPOCHS, MOST, UPDATES = 3, 20, 150
-"""Epochs when none are set: 3, and for small sets as many as make 150 updates, but 20 at most. Few updates leave an
+EPOCHS, MOST, UPDATES = 3, 20, 100
+"""Epochs when none are set: 3, and for small sets as many as make 100 updates, but 20 at most. Few updates leave an
 encoder that learned nothing, and its seeds apart (Mosbach et al. 2021, arXiv 2006.04884, section 6)."""
 WARM = 0.1
 """The share of the updates in which the learning rate rises; then it falls to zero, both on a line."""
@@ -42,7 +42,7 @@ class Settings(BaseModel):
     model: str | None = None
     """The encoder to begin with: a folder, or a name on the Hub; the packaged all-MiniLM-L6-v2 when absent."""
     epochs: int | None = Field(default=None, ge=1)
-    """Passes over the rows. When absent 3, and for fewer than about 800 rows more, up to 20."""
+    """Passes over the rows. When absent 3, and for fewer than about 500 rows more, up to 20."""
     batch: int = Field(default=16, ge=1)
     """Rows of one update."""
     learning_rate: float = Field(default=1e-4, gt=0)
