@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth_llm.cli_evaluate import after_run, evaluate
+from synth_llm.cli_techniques import techniques
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.mock.command import mock
 
@@ -386,6 +387,7 @@ def push(
 
 
 app.command()(evaluate)
+app.command()(techniques)
 app.command()(mock)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from synth_llm import InputError, MissingExtra, ModelEntry, Request, Row
 from synth_llm.evaluation import techniques as module
-from synth_llm.evaluation.techniques import Job, Made, edits, markdown, oversample, prompted, techniques
 from synth_llm.evaluation.part import Part
+from synth_llm.evaluation.techniques import Job, Made, edits, markdown, oversample, prompted, techniques
 from synth_llm.measure.interval import Interval
 from synth_llm.steps.context import Resources
 from tests.planted import points, recipe
