@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, matthews_corrcoef, precision_recall_fscore_support
 
+from synth_llm.measure.agreement import accuracy
 from synth_llm.measure.classification import macro_f1, matthews, per_class
 from synth_llm.measure.interval import wilson
 from synth_llm.measure.metric import facts
@@ -49,8 +50,8 @@ def test_what_is_not_defined_is_said() -> None:
 
 
 def test_they_are_metrics() -> None:
-    for name in ("accuracy", "macro_f1", "matthews"):
-        assert facts(name).takes == ("label", "label") and facts(name).direction == "higher"
+    for one in (accuracy, macro_f1, matthews):
+        assert facts(one.__name__).takes == ("label", "label") and facts(one.__name__).direction == "higher"
 
 
 # Intervals

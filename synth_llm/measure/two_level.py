@@ -4,7 +4,8 @@ Luck has two levels. Other test rows would have given another score: the rows ar
 so that differences are paired (Efron and Tibshirani 1993, chapters 8 and 13). And other draws of the rows that were
 learned from, or another seed, would have given another student. Of these there are a handful, too few to resample:
 their mean is taken to vary as Student's t with the draws' own spread (Student 1908), and one such deviate is added to
-each resample. The interval is the middle 95 % of the sums. With one draw there is no second level.
+each resample. The interval is the middle 95 % of the sums. With one draw there is no second level. What rows and draws
+make together is in both levels, so that the interval is rather too wide than too narrow.
 """
 
 from __future__ import annotations
@@ -108,17 +109,16 @@ def _resamples(n: int, seed: int, times: int) -> Iterator[NDArray[np.float32]]:
 def interval(one: Scores, *, seed: int = 0) -> Interval:
     """The mean over the draws, and where it may lie for other test rows and other draws.
 
-    That of a share is never narrower than Wilson's, which holds where all answers are right, or none.
+    That of one student's share, or of shares that no resample changes because all answers are right, is Wilson's.
     """
     import numpy as np
 
-    found = one.again + _between(one.each, len(one.again), np.random.default_rng([seed, 1]))
     value = float(one.each.mean())
-    low, high = (float(end) for end in np.quantile(found, (0.025, 0.975)))
-    if one.rows is not None:
-        least = wilson(round(value * one.rows), one.rows)
-        low, high = min(low, least.low), max(high, least.high)
-    return Interval(value, max(0.0, low), min(1.0, high))
+    if one.rows is not None and (len(one.each) == 1 or not np.ptp(one.again)):
+        return wilson(round(value * one.rows), one.rows)
+    found = one.again + _between(one.each, len(one.again), np.random.default_rng([seed, 1]))
+    low, high = np.quantile(found, (0.025, 0.975))
+    return Interval(value, max(0.0, float(low)), min(1.0, float(high)))
 
 
 def difference(one: Scores, other: Scores, *, paired: bool = False, seed: int = 0) -> Interval:
