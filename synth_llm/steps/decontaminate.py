@@ -69,7 +69,7 @@ class Decontaminate(Step):
     def split(self, rows: Rows, ctx: Context) -> Iterator[Row | Rejected]:
         """Each row, kept, or rejected with the item it repeats, the tier that found it, and how closely."""
         items = read_against(self.against, ctx.use, named(self.column))
-        copies = _Copies(items, self.ngram if "ngram" in self.tiers else None, exact="exact" in self.tiers)
+        copies = Copies(items, self.ngram if "ngram" in self.tiers else None, exact="exact" in self.tiers)
         vectors = ctx.encode([item.text for item in items], self.encoder) if self._embeds else None
         every = iter(rows)
         while some := list(itertools.islice(every, TOGETHER)):
@@ -105,7 +105,7 @@ class Decontaminate(Step):
         return "meaning" in self.tiers or "judge" in self.tiers
 
 
-class _Copies:
+class Copies:
     """Finds items that stand in a row as they are."""
 
     def __init__(self, items: Sequence[Item], n: int | None, *, exact: bool) -> None:
@@ -114,6 +114,7 @@ class _Copies:
         self.runs = NgramIndex([item.text for item in items], n) if n else None
 
     def find(self, row: Row, columns: Sequence[str]) -> Reject | None:
+        """The rejection of a row that holds an item; None for a row that holds none."""
         text = joined(row, columns)
         for one in (text, *(joined(row, [column]) for column in columns)):
             if (item := self.whole.get(normalised(one))) is not None:
