@@ -29,8 +29,8 @@ distinct_n(texts, n=1)  # 0.75
 adapter.load("distinct_n", n=1).compute(predictions=texts)  # {{"distinct_n": 0.75}}
 ```
 
-It takes, in this order, a list of what is measured (`predictions`) and one of what that is measured against
-(`references`), if anything. A figure with an interval is an estimate; the interval is the middle 95 %.
+It takes, in this order, a list of what is measured (`predictions`), one of what that is measured against
+(`references`), if anything, and a third by its own name, if any. A figure with an interval is an estimate; the interval is the middle 95 %.
 
 """
 
