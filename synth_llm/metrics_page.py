@@ -30,7 +30,8 @@ adapter.load("distinct_n", n=1).compute(predictions=texts)  # {{"distinct_n": 0.
 ```
 
 It takes, in this order, a list of what is measured (`predictions`), one of what that is measured against
-(`references`), if anything, and a third by its own name, if any. A figure with an interval is an estimate; the interval is the middle 95 %.
+(`references`), if anything, and a third by its own name, if any. A figure with an interval is an estimate; the
+interval is the middle 95 %.
 
 """
 
