@@ -196,3 +196,17 @@ def test_a_folder_without_a_student_is_named(tmp_path: Path):
     (tmp_path / "probe.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(InputError, match="no student probe here"):
         load(tmp_path, by_word)
+
+
+@pytest.mark.encoder
+def test_a_saved_student_finds_its_encoder(tmp_path: Path):
+    from synth_llm.encoders import EncoderEntry, stored_encoder
+    from synth_llm.models.weights import ENCODER
+
+    packaged = stored_encoder(EncoderEntry(), tmp_path)
+    student = ProbeStudent(task(encode=packaged.encode)).fit(ROWS)
+    student.save(tmp_path / "saved", {"encoder": ENCODER})
+    again = load(tmp_path / "saved")
+    assert again.predict([{"text": "good work"}, {"text": ""}]) == student.predict(
+        [{"text": "good work"}, {"text": ""}]
+    )
