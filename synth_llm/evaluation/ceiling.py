@@ -2,8 +2,11 @@
 
 Both compare n rows with n, n being half of the smaller set, and are means over the same DRAWS draws without
 replacement. As no draw takes more than half of a set, the spread of draws is at least the standard error of what is
-estimated (the delete-half jackknife, Shao and Wu 1989), and the interval, 1.96 of them either way, is a cautious one:
-of two samples of one distribution, a figure's interval leaves out its ceiling less than once in a hundred times.
+estimated (the delete-half jackknife, Shao and Wu 1989), and the interval is 1.96 of them either way.
+
+Of two samples of one distribution, an interval leaves out the ceiling one time in twenty at most, by far less where
+figures are divergences. Where there are many figures, read whether the two intervals are apart: that happens by chance
+about once in ten thousand times.
 """
 
 from __future__ import annotations

@@ -115,19 +115,19 @@ def _number_column(sides: Sides, name: str, made: Sequence[float], real: Sequenc
     _divergences(sides, name, one, other, lambda rows: number_counts(rows, edges))
     test = ks(made, real)
     sides.tests.append([name, "Kolmogorov-Smirnov", *map(finite, test), None])
-    low, high = min(one.min(), other.min()), max(one.max(), other.max())
-    starts, ends = [low, *edges], [*edges[:-1], other.max(), high]
-    shares = [number_counts(rows, edges) / len(rows) for rows in (one, other)]
-    rows = [
-        [_rounded(start), _rounded(end), float(a), float(b)]
-        for start, end, a, b in zip(starts, ends, *shares, strict=True)
-    ]
+    counts = [number_counts(rows, edges) / len(rows) for rows in (one, other)]
+    are_whole = bool((one % 1 == 0).all() and (other % 1 == 0).all())
+    above = other.max() + are_whole
+    starts, ends = [one.min(), *edges[:-1], above], [*edges[:-1], above, one.max()]
+    bins = zip(map(_rounded, starts), map(_rounded, ends), *(count.tolist() for count in counts), strict=True)
+    rows = [list(row) for row in bins]
     if not rows[0][2]:
-        rows = rows[1:]
+        rows.pop(0)
     if not rows[-1][2]:
-        rows = rows[:-1]
+        rows.pop()
+        rows[-1][1] = _rounded(other.max())
     unit = " in words" if name == "length" else ""
-    title = f"{name.capitalize()}{unit}: shares of rows from a number up to, and without, the next"
+    title = f"{name.capitalize()}{unit}: shares of rows from a number up to, and without, the next; the last with it"
     sides.part.tables.append(Table(f"{name}_histogram", title, ["from", "to", "made", "real"], rows))
 
 
