@@ -86,7 +86,7 @@ def _copies(made: list[str], real: list[str], different: int, held: list[str], p
     """The figures `exact_copies` and `near_copies`, beside what chance gives, and the closest pairs."""
     copies, exact = closest_texts(made, real), exact_copies(made, real)
     by_chance: tuple[float | None, float | None] = (None, None)
-    detail = f"of {len(made)} made rows, repeating {different} different real ones"
+    detail = f"of {len(made)} made rows, held against {different} different real ones"
     if held:
         scale = different / len(held)
         by_chance = (exact_copies(made, held) * scale, len(closest_texts(made, held)) * scale)

@@ -37,7 +37,7 @@ class Copy(NamedTuple):
     """1 for the same words."""
 
 
-@metric("text", "text", range=(0, math.inf), direction="lower", unit="rows", source="normalised text is equal")
+@metric("text", "text", range=(0, math.inf), direction="lower", unit="rows", source="synth_llm.similar.exact")
 def exact_copies(made: Sequence[str], real: Sequence[str]) -> int:
     """How many made texts repeat a real one exactly, but for case, spaces, quotes and sentence signs.
 
@@ -47,7 +47,7 @@ def exact_copies(made: Sequence[str], real: Sequence[str]) -> int:
     return sum(bool(text.strip()) and normalised(text) in known for text in made)
 
 
-@metric("text", "text", range=(0, math.inf), direction="lower", unit="rows", source="see closest_texts")
+@metric("text", "text", range=(0, math.inf), direction="lower", unit="rows", source="Jaccard 1912, words by rarity")
 def near_copies(made: Sequence[str], real: Sequence[str], likeness: float = NEAR) -> int:
     """How many made texts repeat a real one, exactly or but for a few words: those that `closest_texts` finds."""
     return len(closest_texts(made, real, likeness))
