@@ -66,7 +66,7 @@ bench-evaluate: .torch/.dev
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.evaluate $(ONLY)
 
-# Rule-based, prompted and trained generation, each beside its baseline: tables in experiments/
+# Rule-based, prompted and trained generation, each beside its baseline: tables in runs/experiments/
 experiments: .torch/.dev
 	.torch/bin/synth-llm fetch $(MODEL)
 	.torch/bin/synth-llm fetch $(ENCODER)
