@@ -76,6 +76,7 @@ def test_a_gate_that_is_not_passed_is_exit_code_4(synth, conditions, code, line)
         (["--gate", "tstr"], "--gate tstr: write it as 'tstr>=0.8'"),
         (["--gate", "tstr>=much"], "'>=much' is no condition"),
         (["--real", "gone.jsonl"], "gone.jsonl: no such file or folder"),
+        (["--student", "prob"], "no student 'prob'; did you mean 'probe'?"),
         (["--label", "lable"], "made: no column 'lable'; did you mean 'label'?"),
         (["--parts", "diversity,privat"], "evaluate.parts.1: input should be 'diversity'"),
         (["--set", "evaluate.seed=3"], "no setting 'seed'; did you mean 'seeds'?"),

@@ -10,7 +10,9 @@ import pytest
 
 from synth_llm import evaluate
 from synth_llm.evaluation import results
-from synth_llm.evaluation.parts import clean
+from synth_llm.evaluation.part import Part
+from synth_llm.evaluation.parts import Outcome, clean
+from synth_llm.evaluation.results import Evaluation
 from tests.evaluation import ROWS, counted, write
 
 __all__ = ["counted"]
@@ -61,6 +63,11 @@ def test_the_summary_is_short_and_says_where_the_rest_is(found):
     assert "contamination: left out: it needs evaluation sets" in said
     assert "in out: results.md, results.json" in said
     assert said.endswith("gate: tstr is 0.75, wanted >= 0.8")
+
+
+def test_why_a_part_has_no_figures_is_said(found):
+    outcome = Outcome("utility", Part(notes=["one row is no test"]))
+    assert "utility: one row is no test" in results.summary(Evaluation(found.settings, found.path, [outcome]))
 
 
 def test_values_become_json_values():

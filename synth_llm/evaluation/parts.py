@@ -20,6 +20,7 @@ from synth_llm.evaluation.part import Figure, Measure, Part, Table
 from synth_llm.evaluation.settings import PART_NAMES
 from synth_llm.output import read_manifest, write_text
 from synth_llm.row import canonical, digest
+from synth_llm.student.registry import student
 
 LAST = ("ablation", "grid")
 """Parts that run only when they are asked for."""
@@ -68,13 +69,18 @@ def lacks(name: str, data: Data) -> str:
 
 
 def chosen(data: Data, ablate: bool, grid: str | None) -> dict[str, str]:
-    """The parts in order, each with what it lacks. Raises InputError when one that was asked for cannot run."""
+    """The parts in order, each with what it lacks.
+
+    Raises InputError when one that was asked for cannot run, and for an unknown student.
+    """
     names = [name for name in PART_NAMES if data.settings.parts is None or name in data.settings.parts]
     asked = list(data.settings.parts or ()) + ["ablation"] * ablate + ["grid"] * (grid is not None)
     found = {name: lacks(name, data) for name in [*names, *(name for name in LAST if name in asked)]}
     for name in asked:
         if found[name]:
             raise InputError(f"{name} needs {found[name]}")
+    for one in _students(data):
+        student(one)
     return found
 
 

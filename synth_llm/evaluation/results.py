@@ -129,6 +129,8 @@ def summary(found: Evaluation) -> str:
     more = len(found.figures) - len(shown)
     lines += [f"and {more} more figures" if shown else f"{more} figures"] * (more > 0)
     lines += [f"{one.name}: {_why(one)}" for one in found.outcomes if one.why]
+    silent = [one for one in found.outcomes if one.is_measured and not one.part.figures]
+    lines += [f"{one.name}: {note}" for one in silent for note in one.part.notes]
     seconds = sum(one.seconds + one.embedding[0] for one in found.outcomes if one.state != "stored")
     lines += ["", f"in {found.path}: {MARKDOWN}, {JSON}, {PLOTS}/; {screen.duration(seconds)}"]
     return "\n".join([*lines, *(f"gate: {line}" for line in found.short)])
