@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_llm import Row
+from synth_llm import InputError, Row
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.evaluation.training_sets import repeated, stratified_order, within_words
@@ -62,6 +62,7 @@ def test_wrong_labels_are_called_worse_and_real_rows_mend_them() -> None:
     assert found["mix_all"].value > found["tstr"].value  # type: ignore[operator]
     assert found["seeds_only"].value is not None and found["oversample"].value is not None
     assert found["mix_10"].beside == found["real_10"].value
+    assert found["tstr_matched_rows"].beside is not None and found["tstr_matched_rows_less_trtr"].beside == 0
 
 
 def test_all_sets_are_in_one_table_with_their_rows_and_draws() -> None:
@@ -96,6 +97,13 @@ def test_baselines_can_be_left_out() -> None:
     found = figures(utility(data(points(100, 2), real=REAL, examples=REAL[:8], baselines=[])))
     assert not {"trtr", "trts", "seeds_only", "oversample", "real_10", "tstr_matched_rows"} & set(found)
     assert "mix_10" in found
+
+
+def test_settings_that_a_student_does_not_have_are_refused_before_any_work() -> None:
+    with pytest.raises(InputError, match="no setting 'epoch'"):
+        utility(data(points(40, 2), student_settings={"epoch": 3}))
+    with pytest.raises(InputError, match="no student 'prob'; did you mean 'probe'"):
+        utility(data(points(40, 2), student="prob"))
 
 
 def test_the_same_evaluation_has_the_same_figures() -> None:

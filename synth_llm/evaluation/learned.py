@@ -22,10 +22,10 @@ ACCURACY, MACRO_F1 = "accuracy", "macro-F1"
 
 
 class Learned:
-    """A student, fitted to every draw of every training set, and tested.
+    """A student; after `learn`, fitted to every draw of every training set, and tested.
 
     Each draw has its own seed; a student that draws nothing is fitted once to a set of one draw. One that is given rows
-    of a single class says that class.
+    of a single class says that class. Raises InputError for an unknown student, or a setting that it does not have.
     """
 
     def __init__(self, data: Data, name: str, sets: Sequence[TrainingSet], test: Side) -> None:
@@ -41,12 +41,16 @@ class Learned:
         """Of the made rows, as students of all real rows see them; empty without these."""
         self._fits = sum(len(self._draws(one)) for one in sets)
         self._done = 0
-        for one in sets:
+        self._kind(self._task, 0)
+
+    def learn(self) -> None:
+        """Fit and test. Raises what the student raises."""
+        for one in self.sets.values():
             both = [self._predictions(pieces, seed, one.name == "trtr") for seed, pieces in enumerate(self._draws(one))]
             self.predicted[one.name] = [found[0] for found in both]
             if one.name == "trtr":
                 self.back = [found[1] for found in both]
-        data.doing(f"student {name}", self._fits, self._fits)
+        self.data.doing(f"student {self.name}", self._fits, self._fits)
 
     @cached_property
     def score_name(self) -> str:

@@ -112,6 +112,7 @@ class Sets:
     def _matched(self, real: Side) -> None:
         """Made and real rows of equal number, and of equal words."""
         made_words, real_words = words(self.made), words(real)
+        self.notes.append("Matched budgets: words, parted by space, stand for tokens.")
         size, budget = min(len(self.made), len(real)), min(sum(made_words), sum(real_words))
         for name, side, lengths in (("tstr", self.made, made_words), ("trtr", real, real_words)):
             enough = partial(drawn, side, size)
@@ -129,6 +130,10 @@ class Sets:
             each = max(1, round(len(self.made) / len(set(few.labels))))
             about = f"{few.name} repeated to as many rows as were made, classes even"
             self._add("oversample", about, self._drawn("oversample", lambda draws: repeated(few, each, draws)))
+            self.notes.append(
+                "A row that is repeated weighs more against a penalty such as the probe's: `oversample` gains by that "
+                "too, not by even classes alone."
+            )
         counts = Counter(self.made.labels)
         most = max(counts.values())
         if most > min(counts.values()):

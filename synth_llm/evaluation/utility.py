@@ -16,7 +16,13 @@ from synth_llm.measure.classification import ClassScores, macro_f1, matthews, pe
 from synth_llm.measure.interval import Interval
 from synth_llm.output import read_manifest
 
-SHORT = {"tstr_random": "random", "tstr_candidates": "candidates", "seeds_only": "seeds"}
+SHORT = {
+    "tstr_random": "random",
+    "tstr_candidates": "candidates",
+    "seeds_only": "seeds",
+    "trtr_matched_rows": "trtr",
+    "trtr_matched_words": "trtr",
+}
 """What the second set of a difference is called in its name."""
 PAIRS = (
     ("tstr", "trtr"),
@@ -59,6 +65,8 @@ def _compare(data: Data, test: Side, students: Sequence[str], part: Part) -> Non
     """Add what students that classify scored."""
     sets = Sets(data)
     learned = [Learned(data, name, sets.found, test) for name in students]
+    for one in learned:
+        one.learn()
     first = learned[0]
     title = f"What a student learns, on {len(test):,} test rows"
     columns = ["training set", "learned from", "student", "rows", "draws", ACCURACY, MACRO_F1, "Matthews"]
@@ -137,9 +145,12 @@ def _figures(one: Learned, suffix: str) -> list[Figure]:
         found.append(Figure.of(name + suffix, interval, **more))
 
     for name, each in one.sets.items():
-        beside = value.get(f"real_{name.removeprefix('mix_')}") if name.startswith("mix_") else None
-        if name in ("tstr", "tstr_random", "tstr_candidates"):
-            beside = value.get("trtr")
+        if name.startswith("trtr_matched"):
+            continue  # beside that of the made rows
+        kind, _, rest = name.partition("_")
+        beside = value.get(f"real_{rest}") if kind == "mix" else None
+        if kind == "tstr":
+            beside = value.get(f"trtr_{rest}", value.get("trtr"))
         from_made = name.startswith(("tstr", "mix_")) or name == "oversample_made"
         add(name, one.interval(name), each.about, beside=beside, direction="higher" if from_made else "neither")
     ceiling = value.get("trtr")
