@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from synth_llm.measure.interval import bootstrap, subsamples, wilson
+from synth_llm.measure.interval import bootstrap, quantile, subsamples, wilson
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,12 @@ def test_subsamples_compare_sets_at_one_size():
     assert whole.value == 10 and math.isnan(whole.low)
     with pytest.raises(ValueError, match="11 of 10"):
         subsamples(lambda at: 0.0, 10, 11)
+
+
+def test_the_interval_of_a_median_holds_it_in_95_of_100_samples_of_any_distribution():
+    draws = np.random.default_rng(2)
+    for values, middle in ((draws.exponential(size=(400, 200)), math.log(2)), (draws.normal(size=(400, 31)), 0.0)):
+        found = [quantile(sample, 0.5) for sample in values]
+        assert all(one.value == np.median(sample) for one, sample in zip(found, values, strict=True))
+        assert 0.92 <= np.mean([one.low <= middle <= one.high for one in found]) <= 0.985
+    assert quantile([3.0], 0.05) == (3, 3, 3) and math.isnan(quantile([], 0.5).value)
