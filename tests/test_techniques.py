@@ -13,6 +13,7 @@ from synth_llm.evaluation.part import Part
 from synth_llm.evaluation.techniques import Job, Made, edits, markdown, oversample, prompted, techniques
 from synth_llm.measure.interval import Interval
 from synth_llm.steps.context import Resources
+from tests import tiny_models
 from tests.planted import points, recipe
 
 SEEDS = points(12, 1)
@@ -124,3 +125,14 @@ def test_errors_name_the_row_and_the_technique(tmp_path: Path) -> None:
         compare([*SEEDS, {"text": "1 1"}])
     with pytest.raises(InputError, match="train: rows of at least two labels"):
         compare([row for row in SEEDS if row["label"] == "left"])
+
+
+@pytest.mark.transformers
+def test_a_generator_is_trained_on_the_seeds_and_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILTERS", [{"length": {"min_words": 1, "max_words": 100}}])
+    model = tiny_models.causal(tmp_path / "tiny")
+    settings = {"sft": {"model": str(model), "epochs": 1, "batch": 2, "rank": 2}}
+    made = module.fine_tuned(job(tmp_path, 2, settings=settings))
+    assert made.tokens > 0
+    assert {row["label"] for row in made.rows} <= set(LABELS)
+    assert (tmp_path / "generator" / "config.json").is_file()
