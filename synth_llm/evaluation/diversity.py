@@ -10,6 +10,7 @@ from typing import Any
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.measure.diversity import (
+    HALVES,
     MOST,
     attribute_coverage,
     common_length,
@@ -17,18 +18,18 @@ from synth_llm.measure.diversity import (
     dispersion,
     distinct_n,
     evenness,
+    halves,
     matched,
     novelty,
     self_bleu,
     vendi,
 )
-from synth_llm.measure.interval import Interval, subsamples
+from synth_llm.measure.interval import Interval
 from synth_llm.measure.metric import Facts, facts
 from synth_llm.row import Row, canonical
 
 POOL = 1000
 """Rows of each side that are looked at for the comparison, at most; their cut texts are encoded anew."""
-DRAWS = 20
 FEWEST = 4
 """Rows that can be halved and still be compared."""
 
@@ -46,10 +47,9 @@ MEASURES = (*OF_TEXTS, *OF_VECTORS)
 def diversity(data: Data) -> Part:
     """Each measure of the made rows, beside that of the real ones where these are given.
 
-    Figures are means over random halves of a pool of rows, and the ends of the middle 95 % of these halves: what
-    sampling as many rows as the pool has would scatter by. With real rows both pools are of one size, and all texts cut
-    to one length. The table has all rows beside it, as they are: a figure that tells nothing without their number and
-    length. Raises MissingExtra without rapidfuzz, and as the encoder does.
+    Figures are means over random halves of a pool of rows, with their interval (`halves`). With real rows both pools
+    are of one size, and all texts cut to one length. The table has all rows beside it, as they are: a figure that tells
+    nothing without their number and length. Raises MissingExtra without rapidfuzz, and as the encoder does.
     """
     part = Part()
     sides = [side for side in (data.made, data.real) if side is not None and len(side)]
@@ -82,13 +82,12 @@ def _spreads(data: Data, name: str, pool: Sequence[str]) -> dict[str, Interval]:
     found = {}
     for done, (measure, function) in enumerate({**OF_TEXTS, **OF_VECTORS}.items()):
         data.doing(f"diversity of {name}", done, len(MEASURES))
-        found[measure] = _halves(function, values[measure], data.seed)
+        found[measure] = _of_halves(function, values[measure], data.seed)
     return found
 
 
-def _halves(function: Callable[[Any], float], values: Any, seed: int) -> Interval:
-    """What random halves of the values score."""
-    return subsamples(lambda at: function(values[at]), len(values), len(values) // 2, seed=seed, times=DRAWS)
+def _of_halves(function: Callable[[Any], float], values: Any, seed: int) -> Interval:
+    return halves(lambda at: function(values[at]), len(values), seed)
 
 
 def _whole(data: Data) -> dict[str, float]:
@@ -129,7 +128,7 @@ def _table(spreads: Sequence[dict[str, Interval]], whole: dict[str, float], half
 
 def _how(sides: Sequence[Side], usable: Sequence[int], rows: int, words: int | None) -> str:
     """What was compared, and what was left out for it."""
-    shown = f"Diversity: means over {DRAWS} random halves of {rows} rows"
+    shown = f"Diversity: means over {HALVES} random halves of {rows} rows"
     if words:
         enough = ", ".join(f"{of} of {len(side)} {side.name}" for side, of in zip(sides, usable, strict=True))
         shown += f" a side; texts are cut to {words} words, and those with fewer left out ({enough} rows have as many)"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import gzip
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from synth_llm.measure.interval import Interval
 from synth_llm.measure.metric import metric
 from synth_llm.similar.rouge import closest, need_rapidfuzz, rouge_tokens
 from synth_llm.text import Text
@@ -28,6 +29,11 @@ ORDERS = 4
 """Self-BLEU counts sequences of one to so many words."""
 SMOOTH = 0.1
 """What a sequence length without a match counts as, in matches: method 1 of Chen and Cherry 2014, as in Texygen."""
+
+HALVES = 20
+"""Random halves of a set, to see how a measure scatters."""
+T = 2.093024054408263
+"""Standard deviations of Student's t with HALVES - 1 degrees of freedom that hold 95 % of it."""
 
 
 def words(text: str) -> list[str]:
@@ -173,8 +179,7 @@ def matched(texts: Sequence[str], words: int | None, rows: int, seed: int = 0) -
     """`rows` texts of `words` words each: texts with fewer left out, longer ones cut, drawn without replacement.
 
     None leaves the texts as they are. Fewer than `rows` where there are not as many. In a random order that depends
-    on the texts and the seed alone, not on the order in which they come. `subsamples` of what it gives shows the
-    spread.
+    on the texts and the seed alone, not on the order in which they come. `halves` of what it gives shows the spread.
     """
     import numpy as np
 
@@ -182,6 +187,22 @@ def matched(texts: Sequence[str], words: int | None, rows: int, seed: int = 0) -
     cut.sort()
     order = np.random.default_rng(seed).permutation(len(cut))[:rows]
     return Matched([cut[at] for at in order.tolist()], len(cut))
+
+
+def halves(statistic: Callable[[NDArray[np.intp]], float], n: int, seed: int = 0) -> Interval:
+    """What half of `n` rows score on average, with an interval for what half as many of all such rows would.
+
+    The mean over random halves, and Student's t times their standard deviation: halves drawn without replacement
+    scatter as a mean over all n rows does (half-samples: McCarthy 1969, "Pseudo-replication"). Unlike resamples of the
+    bootstrap they hold no row twice, which would itself be less diverse. `statistic` is given the numbers of the rows;
+    fewer than two rows have no half.
+    """
+    import numpy as np
+
+    draws = np.random.default_rng(seed)
+    found = [float(statistic(draws.choice(n, n // 2, replace=False))) for _ in range(HALVES)]
+    mean, reach = float(np.mean(found)), T * float(np.std(found, ddof=1))
+    return Interval(mean, mean - reach, mean + reach)
 
 
 def drawn(texts: Sequence[str], most: int, seed: int) -> Sequence[str]:
