@@ -81,9 +81,9 @@ def advantage(member_scores: ArrayLike, other_scores: ArrayLike, seed: int = 0) 
     """An attack's true positives less its false ones at its best threshold, with its bootstrap interval.
 
     The best of many thresholds on the rows that chose it is too good. Here each half of the rows chooses the threshold
-    for the other half, so that guessing has 0 on the average; what there is comes out a little low. The halves are drawn by `seed` and
-    the order of the scores, which must not be by their size. Raises ValueError for fewer than two rows of a list, or
-    for a NaN.
+    for the other half, so that guessing has 0 on the average; what there is comes out a little low. The halves are
+    drawn by `seed` and the order of the scores, which must not be by their size. Raises ValueError for fewer than two
+    rows of a list, or for a NaN.
     """
     import numpy as np
 
