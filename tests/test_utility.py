@@ -111,6 +111,14 @@ def test_the_same_evaluation_has_the_same_figures() -> None:
     assert (one.figures, one.tables) == (again.figures, again.tables)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"), [(1, ["One seed"]), (2, ["2 seeds tell little of the spread between draws"]), (5, [])]
+)
+def test_too_few_seeds_are_named(seeds: int, said: list[str]) -> None:
+    notes = utility(data(points(40, 2), seeds=seeds)).notes
+    assert [note.partition(":")[0] for note in notes if note.startswith(("One seed", "2 seeds"))] == said
+
+
 def test_a_curated_run_is_held_against_its_candidates(tmp_path: Path) -> None:
     good = [{**row, "kind": "good"} for row in points(60, 5)]
     bad = [{**row, "kind": "bad"} for row in flipped(points(60, 6))]

@@ -241,6 +241,8 @@ def _notes(data: Data, test: Side, one: Learned, differences: int) -> list[str]:
         notes.append(f"No test row has {_listed(strange)}, which made rows have: is the label written the same way?")
     if data.settings.seeds == 1:
         notes.append("One seed: the intervals of utility do not cover what another draw would have given.")
+    elif data.settings.seeds < 4:
+        notes.append(f"{data.settings.seeds} seeds tell little of the spread between draws: intervals are wide for it.")
     if data.run is not None:
         notes += _costs(data)
     return notes
