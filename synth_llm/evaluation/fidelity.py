@@ -24,6 +24,7 @@ from synth_llm.measure.distributions import (
     variation_of,
 )
 from synth_llm.measure.interval import wilson
+from synth_llm.measure.label_errors import label_noise
 from synth_llm.measure.manifold import covering, frechet, mauve
 from synth_llm.measure.two_sample import c2st
 from synth_llm.row import canonical
@@ -53,6 +54,7 @@ SORTS = {
     "density": Sort("neighbourhoods", "higher", math.inf),
     "coverage": Sort("share", "higher"),
     "c2st": Sort("accuracy", "lower"),
+    "label_noise": Sort("share", "lower"),
 }
 
 
@@ -212,28 +214,41 @@ def _numbers(sides: Sides, columns: Sequence[str]) -> None:
 
 
 def _vectors(sides: Sides) -> None:
-    """Meaning: what lies near what."""
+    """Meaning: what lies near what; and labels that do not fit it."""
+    import numpy as np
     from threadpoolctl import threadpool_limits
 
     data = sides.data
-    made, real = (data.vectors(side)[order] for side, order in zip(sides.both, sides.orders, strict=True))
+    both = [data.vectors(side)[order] for side, order in zip(sides.both, sides.orders, strict=True)]
+    width, labels = both[0].shape[1], []
+    if all(side.label for side in sides.both):
+        labels = sides.each(lambda side: side.labels)
+    if labels and min(len(set(each)) for each in labels) > 1:
+        names = sorted({label for each in labels for label in each})
+        codes = [np.array([names.index(label) for label in each], np.float32) for each in labels]
+        both = [np.column_stack(pair) for pair in zip(both, codes, strict=True)]
 
     def measures(one: np.ndarray, other: np.ndarray, draw: int) -> dict[str, float]:
         data.doing("fidelity", draw, DRAWS)
+        noise = (
+            {"label_noise": label_noise(one[:, :width], one[:, width].tolist(), draw)} if one.shape[1] > width else {}
+        )
+        one, other = one[:, :width], other[:, :width]
         near = covering(one, other)
         return {
             "mauve": mauve(one, other, seed=draw),
             "frechet": frechet(one, other),
             **near._asdict(),
             "c2st": c2st(one, other, seed=draw).value,
+            **noise,
         }
 
     with threadpool_limits(1):  # the matrices are small: threads would wait for each other
-        found = sides.compare(made, real, measures, MOST)
+        found = sides.compare(both[0], both[1], measures, MOST)
     data.doing("fidelity", DRAWS, DRAWS)
     for name, compared in found.items():
         sides.tell(name, compared, SORTS[name])
-        if compared.rows < min(len(made), len(real)) // 2 and name == "mauve":
+        if compared.rows < min(map(len, both)) // 2 and name == "mauve":
             sides.part.notes.append(f"figures on vectors are of draws of {compared.rows} rows a side")
 
 

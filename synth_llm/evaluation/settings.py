@@ -66,7 +66,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     ),
     "fidelity": (
         *("length_js", "vocabulary_js", "label_js", "mauve", "frechet", "precision", "recall", "density", "coverage"),
-        *("c2st", "correlation_distance", "*_js", "ks_*"),
+        *("c2st", "label_noise", "correlation_distance", "*_js", "ks_*"),
     ),
     "utility": (*_STUDENTS, *(f"{name}_*" for name in _STUDENTS), "mix_*", "real_*", "*_less_*"),
     "privacy": (

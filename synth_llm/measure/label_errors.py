@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from synth_llm.measure.metric import metric
 from synth_llm.row import digest
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
+
+FOLDS = 5
 
 
 class Found(NamedTuple):
@@ -127,6 +131,32 @@ def confident_learning(proba: np.ndarray, given: np.ndarray) -> Found:
             further = margin > best[rows]
             best[rows[further]], likely[rows[further]] = margin[further], j
     return Found(likely != given, likely, joint)
+
+
+@metric(
+    "vector",
+    "label",
+    range=(0, 1),
+    direction="lower",
+    unit="share",
+    source="Northcutt, Jiang and Chuang 2021, arXiv 1911.00068, section 3.1",
+)
+def label_noise(vectors: ArrayLike, labels: Sequence[Hashable], seed: int = 0) -> float:
+    """The estimated share of rows whose label is wrong: 1 less the trace of the confident joint.
+
+    The probabilities are those of probes that did not see the row; rows of equal vectors are never on both sides. NaN
+    where a single label is given.
+    """
+    import numpy as np
+
+    from synth_llm.student.probe import ON_VECTORS
+
+    features, (names, given) = np.asarray(vectors), np.unique(np.asarray(labels), return_inverse=True)
+    if len(names) < 2:
+        return float("nan")
+    groups = np.unique(features, axis=0, return_inverse=True)[1].ravel().tolist()
+    place = stratified_folds(given, groups, FOLDS, seed)
+    return 1.0 - float(np.trace(confident_learning(out_of_fold([features], [ON_VECTORS], given, place), given).joint))
 
 
 def agreement(proba: np.ndarray, given: np.ndarray) -> Found:

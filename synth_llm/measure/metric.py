@@ -23,6 +23,7 @@ HOMES = (
     "privacy",
     "membership",
     "bias",
+    "label_errors",
     "win_rate",
     "classification",
 )
