@@ -114,7 +114,7 @@ class TestTurns:
 @pytest.mark.transformers
 class TestLearning:
     @pytest.mark.parametrize("how", [{"learning_rate": 0.02}, {"full": True, "learning_rate": 0.01}])
-    def test_loss_falls_and_the_seed_decides(self, tiny, how):
+    def test_loss_falls_and_the_seed_decides(self, tiny, how, capfd):
         done = []
         given = task(tiny, epochs=4, **how)
         given = Task(**{**vars(given), "doing": lambda *what: done.append(what)})
@@ -125,6 +125,7 @@ class TestLearning:
         assert again.losses(ROWS).tolist() == after.tolist()
         assert other.losses(ROWS).tolist() != after.tolist()
         assert ("training", 8, 8) in done
+        assert capfd.readouterr().out == ""
 
     def test_losses_are_those_of_transformers_and_the_order_does_not_matter(self, tiny):
         import torch

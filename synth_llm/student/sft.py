@@ -209,6 +209,7 @@ class Sft:
         try:
             import datasets
             import peft
+            import torch
             import transformers
 
             trl: Any = import_module("trl")
@@ -234,7 +235,7 @@ class Sft:
                 max_length=None,  # the rows are cut
                 packing=False,
                 gradient_checkpointing=False,
-                bf16=not on_cpu and base.device.startswith("cuda"),
+                bf16=base.device.startswith("cuda") and torch.cuda.is_bf16_supported(),
                 use_cpu=on_cpu,
                 dataloader_pin_memory=not on_cpu,
                 save_strategy="no",
@@ -256,6 +257,7 @@ class Sft:
                 ),
                 callbacks=[_watch(self.task.doing)],
             )
+            trainer.remove_callback(transformers.PrinterCallback)
             trainer.train()
         model: Any = trainer.model
         model = model if settings.full else model.merge_and_unload()
@@ -304,10 +306,9 @@ def _until(tokens: list[int], ends: Sequence[int]) -> list[int]:
 
 def _watch(doing: Callable[[str, int, int], object]) -> Any:
     """Tells how many steps of training are done."""
-    from transformers import TrainerCallback
+    callback: Any = import_module("transformers").TrainerCallback
 
-    class Watch(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            doing("training", state.global_step, state.max_steps)
+    def on_step_end(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        doing("training", state.global_step, state.max_steps)
 
-    return Watch()
+    return type("Watch", (callback,), {"on_step_end": on_step_end})()
