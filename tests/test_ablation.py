@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from synth_llm import InputError, Row
+from synth_llm.evaluation import contrast
 from synth_llm.evaluation.ablation import ablation
 from synth_llm.evaluation.contrast import Bench, difference, holm
 from synth_llm.evaluation.part import Part
@@ -59,6 +60,12 @@ def test_rows_dropped_at_random_made_no_difference(tmp_path: Path) -> None:
     assert low < 0 < high
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contrast, "DRAWS", 2)
+
+
+@pytest.mark.usefixtures("quick")
 def test_filters_in_one_step_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "filters").mkdir()
     for name, keeps in (("far_left", "> -0.5"), ("far_right", "< 0.5")):
@@ -73,6 +80,7 @@ def test_filters_in_one_step_are_told_apart(tmp_path: Path, monkeypatch: pytest.
     assert steps["filter"]["put back"] == sum(line["put back"] for name, line in steps.items() if ":" in name)
 
 
+@pytest.mark.usefixtures("quick")
 def test_rows_without_text_or_label_are_counted_not_put_back(tmp_path: Path) -> None:
     blank: list[Row] = [{"text": " ", "label": "left", "kind": "good"}, {"text": "1 1", "label": None, "kind": "good"}]
     part = ablation(run_data(tmp_path, [*SPARE, *GOOD, *blank], [drop("good")], TEST))
@@ -80,6 +88,7 @@ def test_rows_without_text_or_label_are_counted_not_put_back(tmp_path: Path) -> 
     assert any("2 of 42 rejected rows have no text or label" in note for note in part.notes)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     rows = [*SPARE, *GOOD, *TURNED]
     one = ablation(run_data(tmp_path / "1", rows, [drop("turned")], TEST))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from synth_llm import InputError
+from synth_llm.evaluation import contrast
 from synth_llm.evaluation.grid import grid
 from tests.planted import data_of, flipped, points, run_data
 
@@ -35,6 +36,12 @@ def test_a_score_that_says_nothing_has_none() -> None:
     assert "better than" not in part.notes[-1] or part.notes[-1].startswith("No cell")
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contrast, "DRAWS", 2)
+
+
+@pytest.mark.usefixtures("quick")
 def test_cells_are_those_for_which_there_are_rows() -> None:
     [table] = grid(data_of([*GOOD, *TURNED], TEST), "score").tables
     sizes: dict[float, list[int]] = {}
@@ -46,12 +53,14 @@ def test_cells_are_those_for_which_there_are_rows() -> None:
     assert {threshold: found[-1] for threshold, found in sizes.items()} == {1: 140, 2: 110, 4: 80, 5: 40}
 
 
+@pytest.mark.usefixtures("quick")
 def test_rejected_rows_with_a_score_are_in_it(tmp_path: Path) -> None:
     part = grid(run_data(tmp_path, [*GOOD, *TURNED], [{"filter": {"if": "score >= 4"}}], TEST), "score")
     assert max(line[0] for line in part.tables[0].rows) == 140
     assert part.tables[0].rows == grid(data_of([*GOOD, *TURNED], TEST), "score").tables[0].rows
 
 
+@pytest.mark.usefixtures("quick")
 def test_rows_without_a_score_are_counted() -> None:
     part = grid(data_of([*GOOD, *TURNED, *points(5, 8), {**GOOD[0], "score": "high"}], TEST), "score")
     assert "140 rows" in part.notes[0]
