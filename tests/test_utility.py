@@ -205,7 +205,7 @@ def test_a_second_student_has_figures_of_its_own_and_is_fitted_with_every_seed(
 # The sets
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=60), seed=st.integers(0, 9))
 def test_every_beginning_of_a_stratified_order_has_the_classes_in_their_shares(labels: list[str], seed: int) -> None:
     order = stratified_order(labels, np.random.default_rng(seed))
