@@ -22,7 +22,7 @@ from synth_llm.output import write_text
 JSON, MARKDOWN, PLOTS = "results.json", "results.md", "plots"
 HEAD = ("figure", "value", "95 % interval", "beside", "better")
 HEADLINE = (
-    *("distinct_2", "vendi", "novelty", "mauve", "c2st", "tstr", "trtr", "tstr_random", "seeds_only"),
+    *("distinct_2", "vendi", "novelty", "mauve", "c2st", "label_noise", "tstr", "trtr", "tstr_random", "seeds_only"),
     *("held_out_loss", "rouge_l", "win_rate_length_controlled", "verifiable_prompts"),
     *("tstr_less_random", "pii", "near_copies", "dcr_share", "mia_distance", "contaminated"),
 )
