@@ -36,6 +36,7 @@ def experiment(folder: Path, small: bool) -> Part:
         raise Failed(f"{len(kept)} instructions of {asked} are left: too few to compare")
     size = min(len(kept) * 9 // 10, len(seeds))
     words = common_length(before, kept, seeds)
+    long_enough = min(size, *(matched(texts, words, size).of for texts in (before, kept, seeds)))
     sets = {"before": before, "after": kept, "seeds": seeds}
     measures: dict[str, Callable[[Sequence[str]], float]] = {
         "distinct_2": lambda texts: distinct_n(texts, n=2),
@@ -49,7 +50,7 @@ def experiment(folder: Path, small: bool) -> Part:
             kind: np.array([measure(matched(texts, None, size, seed).texts) for seed in range(DRAWS)])
             for kind, texts in sets.items()
         }
-        cut = {kind: measure(matched(texts, words, size).texts) for kind, texts in sets.items()}
+        cut = {kind: measure(matched(texts, words, long_enough).texts) for kind, texts in sets.items()}
         lines.append([name, *map(_cell, draws.values()), *(round(value, 4) for value in cut.values())])
         apart = draws["after"] - draws["before"]
         low, high = np.quantile(apart, (0.025, 0.975))
@@ -61,7 +62,7 @@ def experiment(folder: Path, small: bool) -> Part:
         f"{asked} instructions asked for; {len(before)} passed the other filters; {len(dropped)} of them repeat a seed "
         f"or an earlier one (ROUGE-L >= .7); {len(kept)} are left.",
         f"Intervals: the middle 95 % of {DRAWS} draws of {size}, without replacement. Lower is more diverse for "
-        "compression_ratio. The last columns: texts cut to equal length, shorter ones left out.",
+        f"compression_ratio. The last columns: {long_enough} texts of each, cut to equal length.",
     ]
     return part
 
