@@ -56,6 +56,11 @@ class Settings(BaseModel):
     lm_eval: list[str] = []
     """For `evaluate`: tasks of lm-eval, where that is installed."""
 
+    @property
+    def rate(self) -> float:
+        """The learning rate at its highest."""
+        return self.learning_rate or (5e-5 if self.full else 1e-3)
+
 
 class Sft:
     """A causal language model that learns to write the answers of rows; before `fit` it is the model it starts from.
@@ -144,7 +149,7 @@ class Sft:
 
         base, chat = self._loaded, self._chat
         model = copy.deepcopy(base.model).to(self._kind)
-        model.generation_config.eos_token_id = chat.ends
+        model.generation_config.eos_token_id = chat.ends if len(chat.ends) > 1 else chat.ends[0]
         model.generation_config.pad_token_id = base.tokenizer.pad_token_id
         tokenizer = copy.deepcopy(base.tokenizer)
         for loading in ("is_local", "local_files_only", "name_or_path"):
@@ -174,7 +179,8 @@ class Sft:
             'write([{"role": "user", "content": "..."}])',
             library="transformers",
             base=None if Path(name).exists() or name.endswith(".gguf") else known,
-            settings=self.settings.model_dump(exclude={"model", "judge", "lm_eval"}, exclude_none=True),
+            settings=self.settings.model_dump(exclude={"model", "judge", "lm_eval"})
+            | {"learning_rate": self.settings.rate},
         )
 
     @property
@@ -216,7 +222,6 @@ class Sft:
         except ImportError:
             raise MissingExtra("student sft", "train") from None
         base, settings = self._loaded, self.settings
-        rate = settings.learning_rate or (5e-5 if settings.full else 1e-3)
         steps = settings.epochs * -(-len(turns) // settings.batch)
         on_cpu = base.device == "cpu"
         rows = [
@@ -230,7 +235,7 @@ class Sft:
                 seed=self.seed,
                 num_train_epochs=settings.epochs,
                 per_device_train_batch_size=settings.batch,
-                learning_rate=rate,
+                learning_rate=settings.rate,
                 warmup_steps=steps // WARM,
                 max_length=None,  # the rows are cut
                 packing=False,
