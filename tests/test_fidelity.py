@@ -84,7 +84,7 @@ MORE: dict[str, Any] = {"attributes": ["kind"], "numbers": ["price", "tax"]}
 ON_VECTORS = {"mauve", "frechet", "precision", "recall", "density", "coverage", "c2st"}
 
 
-DRAWS = 8
+DRAWS = 5
 
 
 @pytest.fixture(autouse=True)
