@@ -73,6 +73,17 @@ def test_a_prompted_model_is_shown_seeds_of_the_label_and_paid_once(tmp_path: Pa
     assert len(asked) == before
 
 
+def test_a_model_that_writes_defects_only_makes_nothing_after_so_many_tries(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def write(request: Request) -> str:
+        asked.append(request)
+        return "no no no no no no no no no no no no no no no no"
+
+    assert prompted(job(tmp_path, 4, writer=ModelEntry(engine="function", function=write))).rows == []
+    assert len(asked) <= module.TRIES * 4
+
+
 def test_the_table_has_all_techniques_beside_the_seeds_alone(
     tmp_path: Path, use: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from synth_llm.evaluation.part import Part
 from synth_llm.evaluation.techniques import techniques
 
 LANGUAGE = "javanese"
-SEEDS, ROWS, DRAWS = 32, 150, 2
+SEEDS, ROWS, DRAWS = 32, 60, 2
 
 
 def experiment(folder: Path, small: bool) -> Part:

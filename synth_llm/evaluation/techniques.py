@@ -34,6 +34,8 @@ WRITER = ModelEntry(
 )
 """The embedded model, as recipes/reviews.yaml has it write."""
 SHOTS = 8
+TRIES = 5
+"""A model is asked at most so many times for each row; a technique that makes fewer than wanted says so."""
 CHANGED = 0.1
 """The share of a text's words that `edits` swaps or deletes (Wei and Zou 2019, section 2)."""
 FILTERS = [{"length": {"min_words": 3, "max_words": 60}}, "repetition", "refusal", "placeholder"]
@@ -157,6 +159,7 @@ def _written(job: Job, writer: ModelEntry, first: list[dict[str, Any]], more: di
         "source": {"grid": {LABEL: job.labels}, "examples": job.seeds},
         "steps": [*steps, {"dedup": {"by": "exact", "against": ["examples"]}}],
         "target": {"rows": job.rows, "per": LABEL},
+        "limits": {"candidates": TRIES * job.rows},
     }
     result = run(Recipe.model_validate(value), out=job.folder / "run")
     spent = result.manifest["spent"]["all runs"]
