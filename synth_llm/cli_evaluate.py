@@ -74,6 +74,10 @@ def evaluate(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="For the results; RUN/evaluation or runs/<data>-evaluation."),
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FOLDER", help="Save the student, trained on all rows, for the Hub."),
+    ] = None,
 ) -> None:
     """Say what a dataset is worth: like the real thing? does a student learn from it? does it give anybody away?
 
@@ -106,6 +110,7 @@ def evaluate(
             ablate=ablate,
             grid=grid,
             out=out,
+            save=save,
             watch=Live,
             **{name: value for name, value in given.items() if value is not None},
         )

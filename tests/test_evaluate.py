@@ -148,3 +148,18 @@ def test_examples_of_the_recipe_are_a_side_and_their_absence_is_told(here):
         data = load(Source(rows=ROWS), recipe, base, told.append)
         assert (data.examples is not None) == (examples != "gone.jsonl")
     assert len(told) == 1 and told[0].startswith("the recipe's examples are left out: no file or folder 'gone.jsonl'")
+
+
+def test_the_student_is_saved_for_the_hub_with_what_it_scored(counted, here):
+    settings = {"real": "real.jsonl", "test": "test.jsonl", "encoder": "letters", "student": "probe"}
+    recipe = Recipe(
+        source=Source(empty=1),
+        steps=[Filter(use=["length"])],
+        encoders={"letters": {"engine": "function", "function": lambda texts: [[len(t), t.count("a")] for t in texts]}},
+    )
+    evaluate("made.jsonl", recipe=recipe, save="student", **settings)
+    card = (here / "student" / "README.md").read_text()
+    assert "made" in card and "0.75" in card and "letters" in card
+    assert json.loads((here / "student" / "config.json").read_text())["labels"] == ["rain", "tea"]
+    with pytest.raises(InputError, match="student: the folder for the student is not empty"):
+        evaluate("made.jsonl", recipe=recipe, save="student", **settings)

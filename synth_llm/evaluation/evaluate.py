@@ -15,6 +15,7 @@ from synth_llm.errors import InputError
 from synth_llm.evaluation import gate, parts, plots, results
 from synth_llm.evaluation.data import Data
 from synth_llm.evaluation.results import Evaluation
+from synth_llm.evaluation.saved import save_student
 from synth_llm.evaluation.settings import Evaluate
 from synth_llm.evaluation.sides import load
 from synth_llm.recipe import Recipe, RecipeFile, explained, override
@@ -41,6 +42,7 @@ def evaluate(
     ablate: bool = False,
     grid: str | None = None,
     out: str | Path | None = None,
+    save: str | Path | None = None,
     watch: Watch | None = None,
     **settings: Any,
 ) -> Evaluation:
@@ -49,7 +51,8 @@ def evaluate(
     `settings` are those of a recipe's section `evaluate`, over those of `recipe`, which for a run folder is its own.
     `real`, `test` and `holdout` are given like `data`. `sets` are further settings as the command line writes them.
     `ablate` and `grid` (a column of numbers) run the two parts that train often. `out` is the folder of the results:
-    `evaluation` in the run folder, else `runs/<data>-evaluation`. What it stored is not computed again.
+    `evaluation` in the run folder, else `runs/<data>-evaluation`. What it stored is not computed again. `save` is a new
+    folder for the student: the first one, trained on all rows, ready for the Hub.
 
     Raises InputError before any work for what cannot be used. A part that cannot be measured is in `failed` of what is
     returned, and what the gate does not let pass in `short`.
@@ -81,6 +84,8 @@ def evaluate(
     results.write(found, rows)
     if where is not None and place == where / FOLDER:
         _fill_card(where, found)
+    if save is not None:
+        save_student(rows, found.figures, Path(save), plain_name(str(data)) if isinstance(data, str | Path) else "rows")
     return found
 
 
