@@ -99,7 +99,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@$(PYTHON) -m venv .torch
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
-		-e '.[train,curate,pii]' $(TORCH) $(EMBED) $(TRAIN) hypothesis pytest pytest-asyncio statsmodels
+		-e '.[train,local,curate,pii]' $(TORCH) $(EMBED) $(TRAIN) hypothesis pytest pytest-asyncio statsmodels
 	@touch $@
 
 # Without the constraints: vLLM dictates versions. What is removed are its companions that do not fit this torch.
