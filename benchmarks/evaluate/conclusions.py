@@ -68,14 +68,14 @@ def called(figure: Figure) -> bool:
     """Whether a figure says that something is wrong."""
     if figure.value is None or figure.beside is None or figure.low is None or figure.high is None:
         return False
+    away = figure.value - figure.beside
+    better = {"higher": 1, "lower": -1}.get(figure.direction, 0)
+    if away * better > 0:
+        return False
     if _has_ceiling(figure):
         return figure.detail.endswith("the two are apart")
-    better = {"higher": 1, "lower": -1}.get(figure.direction, 0)
-    if figure.name in ("dcr_median", "dcr_p5", "nndr"):
-        better = 1
-    away = figure.value - figure.beside
     half = (figure.value - figure.low) if away > 0 else (figure.high - figure.value)
-    return abs(away) > LEVEL * half and away * better <= 0
+    return abs(away) > LEVEL * half
 
 
 def _has_ceiling(figure: Figure) -> bool:
