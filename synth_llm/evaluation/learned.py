@@ -32,7 +32,7 @@ class Learned:
         self.data, self.name, self.test = data, name, test
         self.sets = {one.name: one for one in sets}
         self._kind: Any = student(name)
-        self._task = Task([TEXT], LABEL, encode=data.encode, settings=data.settings.student_settings)
+        self._task = Task([TEXT], LABEL, encode=data.encode, settings=data.settings.student_settings, doing=data.doing)
         self._given: dict[str, list[Row]] = {}
         self._made: dict[str, list[list[str]]] = {}
         self.predicted: dict[str, list[list[str]]] = {}
