@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 MODEL := smollm2-135m-instruct
+LARGER := qwen2.5-coder-1.5b-instruct
 # The versions that the engine transformers is tested with.
 TORCH := torch==2.13.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 llguidance==1.9.1 peft==0.21.2 sentencepiece==0.2.3
 # What trains a student.
@@ -63,12 +64,14 @@ bench-curation: .torch/.dev
 
 bench-evaluate: .torch/.dev
 	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(LARGER)
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.evaluate $(ONLY)
 
 # Rule-based, prompted and trained generation, each beside its baseline: tables in runs/experiments/
 experiments: .torch/.dev
 	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(LARGER)
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.evaluate.experiments
 
