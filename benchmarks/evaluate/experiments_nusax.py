@@ -1,9 +1,9 @@
 """The second experiment: a small model writes rows for a task with few, in a language that it hardly knows.
 
 Sentiment in Javanese (NusaX): 32 rows of people, and as many rows again as each technique is asked for. The writer is
-the larger of the embedded models, shown rows of one label at a time (the smaller one knows no Javanese: of 220 answers it
-gave hardly one that no filter dropped); the student is the probe on the packaged encoder, tested on all
-other rows of people.
+the larger of the embedded models, shown rows of one label at a time: the smaller one knows no Javanese, and of 220
+answers that it gave filters dropped nearly all. The student is the probe on the packaged encoder, tested on all other
+rows of people.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from synth_llm.evaluation.techniques import techniques
 LANGUAGE = "javanese"
 SEEDS, ROWS, DRAWS = 32, 45, 2
 WRITER = ModelEntry(
-    engine="local", model="qwen2.5-coder-1.5b-instruct", temperature=0.9, top_p=0.95, max_tokens=60, repairs=0
+    engine="local",
+    model="qwen2.5-coder-1.5b-instruct",
+    temperature=0.9,
+    top_p=0.95,
+    max_tokens=60,
+    stop=["\n"],
+    repairs=0,
 )
 
 
