@@ -23,7 +23,7 @@ from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.evaluation.techniques import WRITER
 from synth_llm.measure.diversity import common_length, compression_ratio, distinct_n, matched, novelty, vendi
 
-CANDIDATES, DRAWS = 300, 20
+CANDIDATES, DRAWS = 200, 20
 LEAST = 8
 """Fewer instructions say nothing of diversity."""
 

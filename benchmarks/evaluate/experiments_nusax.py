@@ -18,7 +18,7 @@ from synth_llm.evaluation.part import Part
 from synth_llm.evaluation.techniques import techniques
 
 LANGUAGE = "javanese"
-SEEDS, ROWS, DRAWS = 32, 45, 2
+SEEDS, ROWS, DRAWS = 32, 30, 2
 WRITER = ModelEntry(
     engine="local",
     model="qwen2.5-coder-1.5b-instruct",
