@@ -75,6 +75,7 @@ def diversity(data: Data) -> Part:
 def _spreads(data: Data, name: str, pool: Sequence[str]) -> dict[str, Interval]:
     """Each measure over random halves of a pool of texts."""
     import numpy as np
+    from threadpoolctl import threadpool_limits
 
     vectors = data.encode(pool)
     texts = np.array(pool, dtype=object)
@@ -82,7 +83,8 @@ def _spreads(data: Data, name: str, pool: Sequence[str]) -> dict[str, Interval]:
     found = {}
     for done, (measure, function) in enumerate({**OF_TEXTS, **OF_VECTORS}.items()):
         data.doing(f"diversity of {name}", done, len(MEASURES))
-        found[measure] = _of_halves(function, values[measure], data.seed)
+        with threadpool_limits(1):  # the matrices are small: threads would wait for each other
+            found[measure] = _of_halves(function, values[measure], data.seed)
     return found
 
 
