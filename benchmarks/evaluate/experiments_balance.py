@@ -64,7 +64,7 @@ def experiment(folder: Path, small: bool) -> Part:
     columns = ["training set", "rows", "different texts", "largest by smallest class", "macro-F1"]
     columns += [f"less {BEFORE}", "accuracy, first draw"]
     part.tables.append(Table("balance", "An imbalanced set, before and after", columns, lines))
-    part.notes.append("Synonyms and back-translation are no part of these rules: the step `augment` has them.")
+    part.notes.append("Words are swapped and left out; synonyms and back-translation are not among these rules yet.")
     return part
 
 
