@@ -104,8 +104,8 @@ def _fields(model: type[BaseModel]) -> Iterator[str]:
 def _steps() -> Iterator[Entry]:
     from synth_llm.steps import BUILT_IN, step_types
 
-    for name, step in sorted(step_types().items()):
-        origin = "built-in" if step in BUILT_IN else f"plugin {step.__module__.partition('.')[0]}"
+    for name, step in step_types().items():
+        origin = "built-in" if name in BUILT_IN else f"plugin {step.__module__.partition('.')[0]}"
         yield Entry(name, origin, _first_line(step.__doc__))
 
 

@@ -19,7 +19,7 @@ from synth_llm.evaluation.settings import Evaluate
 from synth_llm.keys import VARIABLE
 from synth_llm.models.budget import Limits
 from synth_llm.source import Source
-from synth_llm.steps import Step, step_types
+from synth_llm.steps import Step, step_type, step_types
 
 STRICT = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -207,10 +207,10 @@ def _as_step(value: Any) -> Step:
     if not isinstance(value, Mapping) or len(value) != 1:
         raise ValueError("a step is one name with its settings, such as `- dedup: {column: text}`")
     kind, settings = next(iter(value.items()))
-    types = step_types()
-    if kind not in types:
-        raise ValueError(f"no step '{kind}'{nearest(str(kind), types)}")
-    return types[kind].model_validate(settings or {})
+    found = step_type(kind) if isinstance(kind, str) else None
+    if found is None:
+        raise ValueError(f"no step '{kind}'{nearest(str(kind), step_types())}")
+    return found.model_validate(settings or {})
 
 
 def _as_mapping(step: Step) -> dict[str, Any]:
@@ -336,7 +336,7 @@ def recipe_schema() -> dict[str, Any]:
         if name in definitions:
             describe(definitions[name], part)
     kinds = []
-    for kind, model in sorted(step_types().items()):
+    for kind, model in step_types().items():
         own = model.model_json_schema(ref_template="#/$defs/{model}")
         describe(own, model)
         for name, part in models_below(model).items():

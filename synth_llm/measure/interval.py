@@ -45,8 +45,8 @@ def wilson(right: float, total: float) -> Interval:
     share, spread = right / total, Z * Z / total
     middle = (share + spread / 2) / (1 + spread)
     half = Z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
-    low = 0.0 if right == 0 else max(0.0, middle - half)
-    return Interval(share, low, 1.0 if right == total else min(1.0, middle + half))
+    low = 0.0 if right == 0 else min(share, max(0.0, middle - half))  # share: where rounding is all there is
+    return Interval(share, low, 1.0 if right == total else max(share, min(1.0, middle + half)))
 
 
 def bootstrap(

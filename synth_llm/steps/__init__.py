@@ -1,32 +1,39 @@
-"""The steps, by the name under which recipes know them."""
+"""The steps, by the name under which recipes know them. Each is imported when it is first used.
+
+A built-in step stands in the module of its name; those of other packages are entry points of group `synth_llm.steps`.
+"""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
 
-from synth_llm.steps.balance import Balance
-from synth_llm.steps.chunk import Chunk
-from synth_llm.steps.compare import Compare
-from synth_llm.steps.decontaminate import Decontaminate
-from synth_llm.steps.dedup import Dedup
-from synth_llm.steps.edge import Edge
-from synth_llm.steps.filter import Filter
-from synth_llm.steps.generate import Generate
-from synth_llm.steps.judge import Judge
-from synth_llm.steps.label_check import LabelCheck
-from synth_llm.steps.label_errors import LabelErrors
-from synth_llm.steps.leak_check import LeakCheck
-from synth_llm.steps.map import Map
-from synth_llm.steps.match import Match
-from synth_llm.steps.mix import Mix
-from synth_llm.steps.quality import Quality
-from synth_llm.steps.redact import Redact
-from synth_llm.steps.sample import Sample
-from synth_llm.steps.score import Score
-from synth_llm.steps.select import Select
-from synth_llm.steps.slor import Slor
 from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
+
+if TYPE_CHECKING:
+    from synth_llm.steps.balance import Balance
+    from synth_llm.steps.chunk import Chunk
+    from synth_llm.steps.compare import Compare
+    from synth_llm.steps.decontaminate import Decontaminate
+    from synth_llm.steps.dedup import Dedup
+    from synth_llm.steps.edge import Edge
+    from synth_llm.steps.filter import Filter
+    from synth_llm.steps.generate import Generate
+    from synth_llm.steps.judge import Judge
+    from synth_llm.steps.label_check import LabelCheck
+    from synth_llm.steps.label_errors import LabelErrors
+    from synth_llm.steps.leak_check import LeakCheck
+    from synth_llm.steps.map import Map
+    from synth_llm.steps.match import Match
+    from synth_llm.steps.mix import Mix
+    from synth_llm.steps.quality import Quality
+    from synth_llm.steps.redact import Redact
+    from synth_llm.steps.sample import Sample
+    from synth_llm.steps.score import Score
+    from synth_llm.steps.select import Select
+    from synth_llm.steps.slor import Slor
 
 __all__ = [
     "Balance",
@@ -55,38 +62,56 @@ __all__ = [
     "Select",
     "Slor",
     "Step",
+    "step_type",
     "step_types",
 ]
 
-BUILT_IN: tuple[type[Step], ...] = (
-    Balance,
-    Chunk,
-    Compare,
-    Decontaminate,
-    Dedup,
-    Edge,
-    Filter,
-    Generate,
-    Judge,
-    LabelCheck,
-    LabelErrors,
-    LeakCheck,
-    Map,
-    Match,
-    Mix,
-    Quality,
-    Redact,
-    Sample,
-    Score,
-    Slor,
-    Select,
-)
+BUILT_IN = {
+    "balance": "Balance",
+    "chunk": "Chunk",
+    "compare": "Compare",
+    "decontaminate": "Decontaminate",
+    "dedup": "Dedup",
+    "edge": "Edge",
+    "filter": "Filter",
+    "generate": "Generate",
+    "judge": "Judge",
+    "label_check": "LabelCheck",
+    "label_errors": "LabelErrors",
+    "leak_check": "LeakCheck",
+    "map": "Map",
+    "match": "Match",
+    "mix": "Mix",
+    "quality": "Quality",
+    "redact": "Redact",
+    "sample": "Sample",
+    "score": "Score",
+    "select": "Select",
+    "slor": "Slor",
+}
+"""The class in each module."""
+_HOMES = {name: home for home, name in BUILT_IN.items()}
+GROUP = "synth_llm.steps"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'synth_llm.steps' has no attribute '{name}'")
+    globals()[name] = value = getattr(import_module(f"synth_llm.steps.{_HOMES[name]}"), name)
+    return value
 
 
 @cache
+def step_type(name: str) -> type[Step] | None:
+    """The type of a step by its name; None where nobody offers one of that name."""
+    if name in BUILT_IN:
+        found: type[Step] = getattr(import_module(f"synth_llm.steps.{name}"), BUILT_IN[name])
+        return found
+    entry = next(iter(entry_points(group=GROUP, name=name)), None)
+    return None if entry is None else entry.load()
+
+
 def step_types() -> dict[str, type[Step]]:
-    """Every step type by name: the built-in ones, and those of entry points of group `synth_llm.steps`."""
-    types = {step.type: step for step in BUILT_IN}
-    for entry in entry_points(group="synth_llm.steps"):
-        types.setdefault(entry.name, entry.load())
-    return types
+    """Every step type by name, sorted."""
+    names = {*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))}
+    return {name: found for name in sorted(names) if (found := step_type(name)) is not None}
