@@ -458,6 +458,8 @@ class Run:
         if done != len(rows):
             raise FatalError(f"step {tally.step}: {len(rows) - done} rows did not come out; a step's bug")
         self.spool.remove(number - 1, self.round_start)
+        if self.recipe.target is None:
+            stage.context.no_more_rounds()
 
     def _accept(self, rounds: Rounds) -> Counter[str]:
         """Accept the round's rows up to the target, in candidate order; returns how many by cell."""

@@ -178,6 +178,11 @@ class Context:
         """Forget what was cached."""
         self._cache.clear()
 
+    def no_more_rounds(self) -> None:
+        """Forget what was kept for another round too."""
+        self.new_round()
+        self.kept.clear()
+
     @property
     def seed(self) -> int:
         """The recipe's seed."""
