@@ -1,7 +1,15 @@
-"""first_request: how long a user waits for the first request of a small recipe."""
+"""first_request: how long a user waits for the first request of a small recipe.
+
+pip compiles the modules that it installs. An editable install is compiled here, as Python does not do it by itself where
+the environment says PYTHONDONTWRITEBYTECODE.
+"""
 
 from __future__ import annotations
 
+import compileall
+from pathlib import Path
+
+import synth_llm
 from benchmarks.engines.harness import Bar, Load, measure, middle
 from benchmarks.engines.ours import OURS
 
@@ -10,6 +18,7 @@ RUNS = 5
 
 def bar() -> list[Bar]:
     remark = Load()
+    compileall.compile_dir(Path(synth_llm.__file__).parent, quiet=1)
     runs = [measure(OURS, 10, None, ["--latency", "100ms"]) for _ in range(RUNS)]
     seconds = middle([run.first for run in runs])
     cpu = middle([run.cpu_start for run in runs])
