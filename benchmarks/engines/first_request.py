@@ -1,7 +1,7 @@
 """first_request: how long a user waits for the first request of a small recipe.
 
-pip compiles the modules that it installs. An editable install is compiled here, as Python does not do it by itself where
-the environment says PYTHONDONTWRITEBYTECODE.
+pip compiles the modules that it installs. An editable install is compiled here, as Python does not do it by itself
+where the environment says PYTHONDONTWRITEBYTECODE.
 """
 
 from __future__ import annotations
