@@ -128,7 +128,10 @@ def _distances(
         values = [ratios(one) if name == "nndr" else one.distance[:, 0] for one in near.values()]
         found = [quantile(one, share) for one in values]
         beside = found[1].value if others else None
-        part.figures.append(Figure.of(name, found[0], beside=beside, unit=unit, direction="higher", detail=detail))
+        scatter = f", {found[1].low:.4g} to {found[1].high:.4g}" if others else ""  # they are few: it scatters more
+        part.figures.append(
+            Figure.of(name, found[0], beside=beside, unit=unit, direction="higher", detail=detail + scatter)
+        )
         for row, figure in zip(table, found, strict=True):
             row.append(list(figure))
     columns = ["rows", "distance to the closest, median", "its 5th percentile", "nearest over second, median"]
