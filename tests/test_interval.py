@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from synth_llm.measure.interval import bootstrap, quantile, subsamples, wilson
+from synth_llm.measure.interval import bootstrap, quantile, wilson
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,6 @@ def test_resamples_without_a_value_are_left_out_and_no_rows_are_refused():
     assert math.isnan(bootstrap(lambda at: math.nan, 3, times=5).low)
     with pytest.raises(ValueError, match="without rows"):
         bootstrap(lambda at: 0.0, 0)
-
-
-def test_subsamples_compare_sets_at_one_size():
-    words = np.array([row % 50 for row in range(1000)])
-    found = subsamples(lambda at: len(set(words[at])) / len(at), 1000, 100)
-    assert found.low <= found.value <= found.high and found.value == pytest.approx(0.87 * 0.5, abs=0.03)
-    whole = subsamples(lambda at: float(len(at)), 10, 10)
-    assert whole.value == 10 and math.isnan(whole.low)
-    with pytest.raises(ValueError, match="11 of 10"):
-        subsamples(lambda at: 0.0, 10, 11)
 
 
 def test_the_interval_of_a_median_holds_it_in_95_of_100_samples_of_any_distribution():

@@ -254,3 +254,15 @@ def test_a_column_that_is_not_there_is_refused():
     use: Resources = context(step).use
     with pytest.raises(InputError, match=r"label_errors needs column 'lable'.*did you mean 'label'"):
         step.columns(frozenset({"text", "label"}), use)
+
+
+def test_label_noise_is_the_share_of_flips_and_none_where_nearly_all_rows_are_equal():
+    from synth_llm.measure.label_errors import label_noise
+
+    draw = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    vectors = draw.normal(size=(400, 3)) + 4 * labels[:, None]
+    wrong = np.where(np.arange(400) % 5 == 0, 1 - labels, labels)
+    assert label_noise(vectors, wrong.tolist()) == pytest.approx(0.2, abs=0.03)
+    assert label_noise(vectors, labels.tolist()) == pytest.approx(0, abs=0.01)
+    assert np.isnan(label_noise(np.ones((40, 3)), (labels[:40]).tolist()))

@@ -236,3 +236,9 @@ def test_rows_within_a_budget_of_words_are_as_many_as_fit(lengths: list[int], bu
     used = sum(lengths[at] for at in piece.rows)
     assert used <= budget or len(piece.rows) == 1
     assert used + max(lengths) > budget or len(piece.rows) == len(lengths)
+
+
+def test_a_set_that_is_the_real_rows_scores_what_these_do() -> None:
+    found = figures(utility(data(list(REAL), real=REAL, sizes=[10])))
+    assert found["tstr"].value == found["trtr"].value
+    assert found["tstr_less_trtr"].value == 0 and found["trts"].value is not None

@@ -21,6 +21,15 @@ EVEN = 1.5
 """Classes are even when the commonest test label has at most so many times the rows of the rarest."""
 
 
+ACCURACY, MACRO_F1 = "accuracy", "macro-F1"
+
+
+def score_of(labels: Sequence[str]) -> str:
+    """The score for test rows of these labels: accuracy where they are even, else macro-F1."""
+    counts = Counter(labels)
+    return ACCURACY if max(counts.values()) <= EVEN * min(counts.values()) else MACRO_F1
+
+
 class Difference(NamedTuple):
     """One training set's score less another's."""
 
@@ -54,8 +63,7 @@ class Bench:
             doing=data.doing,
         )
         self.kind: Any = student(self.student)
-        counts = Counter(self.test.labels)
-        self.score_name = "accuracy" if max(counts.values()) <= EVEN * min(counts.values()) else "macro-F1"
+        self.score_name = score_of(self.test.labels)
 
     @property
     def draws(self) -> int:
@@ -89,7 +97,7 @@ class Bench:
         rows = range(len(self.test)) if some is None else some
         right = [self.test.labels[at] for at in rows]
         said = {name: [[one[at] for at in rows] for one in draws] for name, draws in predictions.items()}
-        return (accuracies if self.score_name == "accuracy" else macro_f1s)(right, said, seed=self.data.seed)
+        return (accuracies if self.score_name == ACCURACY else macro_f1s)(right, said, seed=self.data.seed)
 
     @cached_property
     def _tested(self) -> list[Row]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from synth_llm.evaluation.contrast import EVEN
+from synth_llm.evaluation.contrast import ACCURACY, MACRO_F1, score_of
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.training_sets import Pieces, TrainingSet
 from synth_llm.measure.interval import Interval
@@ -18,7 +17,6 @@ from synth_llm.student.student import Task
 
 TEXT, LABEL = "text", "label"
 """The columns of the rows that students are given."""
-ACCURACY, MACRO_F1 = "accuracy", "macro-F1"
 
 
 class Learned:
@@ -55,8 +53,7 @@ class Learned:
     @cached_property
     def score_name(self) -> str:
         """The score of figures: accuracy where the test classes are even, else macro-F1."""
-        counts = Counter(self.test.labels)
-        return ACCURACY if max(counts.values()) <= EVEN * min(counts.values()) else MACRO_F1
+        return score_of(self.test.labels)
 
     @cached_property
     def scores(self) -> dict[str, dict[str, Scores]]:
@@ -89,7 +86,7 @@ class Learned:
         """Of the test rows, and with `also_made` of the made ones."""
         self.data.doing(f"student {self.name}", self._done, self._fits)
         self._done += 1
-        mark = digest(*([piece.side.mark, piece.rows] for piece in pieces), seed if self._kind.draws else 0)
+        mark = digest(*([piece.side.mark, piece.rows] for piece in pieces), seed if self._kind.draws else 0, also_made)
         if mark not in self._made:
             asked = [self.test, self.data.made] if also_made else [self.test]
             marks = [[side.mark, side.columns, side.label] for side in asked + [piece.side for piece in pieces]]

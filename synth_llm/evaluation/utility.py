@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from synth_llm.evaluation.contrast import ACCURACY, MACRO_F1
 from synth_llm.evaluation.data import Data, Side
-from synth_llm.evaluation.learned import ACCURACY, MACRO_F1, Learned
+from synth_llm.evaluation.learned import Learned
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.evaluation.training_sets import Sets, words
 from synth_llm.measure.agreement import accuracy

@@ -57,8 +57,8 @@ def bootstrap(
     `statistic` is given the numbers of the rows of each sample, an (n,) array for each of `sizes`; the value is that of
     all rows, or `value`. For a paired difference of two models on one test set, take the difference inside
     `statistic`: both then see the same rows. Not for statistics that a repeated row changes by itself, such as
-    diversity or the distance to the nearest row: for these see `subsamples`. A statistic that is NaN on some resamples
-    is judged by the others. Raises ValueError for an empty sample.
+    diversity or the distance to the nearest row: for these see `diversity.halves`. A statistic that is NaN on some
+    resamples is judged by the others. Raises ValueError for an empty sample.
     """
     import numpy as np
 
@@ -89,25 +89,3 @@ def quantile(values: Sequence[float] | NDArray[Any], share: float) -> Interval:
     half = Z * math.sqrt(n * share * (1 - share))
     low, high = max(0, math.floor(n * share - half)), min(n - 1, math.ceil(n * share + half))
     return Interval(float(np.quantile(ordered, share)), float(ordered[low]), float(ordered[high]))
-
-
-def subsamples(
-    statistic: Callable[[NDArray[Any]], float], n: int, size: int, *, seed: int = 0, times: int = 20
-) -> Interval:
-    """What `size` of `n` rows score, drawn without replacement: the mean, and the ends of the middle 95 % of draws.
-
-    With `size` = `n` there is one draw, and no interval is known (NaN).
-
-    This compares sets of different sizes at one size; it is not an interval for the whole set. Raises ValueError unless
-    1 <= size <= n.
-    """
-    import numpy as np
-
-    if not 1 <= size <= n:
-        raise ValueError(f"subsamples: {size} of {n} rows")
-    if size == n:
-        return Interval(float(statistic(np.arange(n))), math.nan, math.nan)
-    draws = np.random.default_rng(seed)
-    found = [float(statistic(np.sort(draws.choice(n, size, replace=False)))) for _ in range(times)]
-    low, high = np.quantile(found, (0.025, 0.975))
-    return Interval(float(np.mean(found)), float(low), float(high))

@@ -145,7 +145,7 @@ def label_noise(vectors: ArrayLike, labels: Sequence[Hashable], seed: int = 0) -
     """The estimated share of rows whose label is wrong: 1 less the trace of the confident joint.
 
     The probabilities are those of probes that did not see the row; rows of equal vectors are never on both sides. NaN
-    where a single label is given.
+    where a single label is given, or so many rows are equal that without them a single one is left to learn.
     """
     import numpy as np
 
@@ -156,6 +156,8 @@ def label_noise(vectors: ArrayLike, labels: Sequence[Hashable], seed: int = 0) -
         return float("nan")
     groups = np.unique(features, axis=0, return_inverse=True)[1].ravel().tolist()
     place = stratified_folds(given, groups, FOLDS, seed)
+    if any(len(np.unique(given[place != fold])) < 2 for fold in np.unique(place)):
+        return float("nan")
     return 1.0 - float(np.trace(confident_learning(out_of_fold([features], [ON_VECTORS], given, place), given).joint))
 
 
