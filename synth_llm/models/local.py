@@ -62,7 +62,7 @@ class Local:
             ):
                 body, status = await response.read(), response.status
         except aiohttp.ClientError as error:
-            raise FatalError(f"{self._path}: llama.cpp does not answer: {error}") from None
+            raise Passing(f"{self._path}: llama.cpp does not answer: {error}") from None
         if status == 200 or status in BAD_REQUEST:
             return Answer(body, status)
         raise Passing(f"{self._path}: llama.cpp: {error_message(body.decode('utf-8', 'replace'))}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.compare import Compare
     from synth_llm.steps.decontaminate import Decontaminate
     from synth_llm.steps.dedup import Dedup
+    from synth_llm.steps.draw import Draw
     from synth_llm.steps.edge import Edge
     from synth_llm.steps.filter import Filter
     from synth_llm.steps.generate import Generate
@@ -42,6 +43,7 @@ __all__ = [
     "DatasetStep",
     "Decontaminate",
     "Dedup",
+    "Draw",
     "Edge",
     "Filter",
     "Generate",
@@ -72,6 +74,7 @@ BUILT_IN = {
     "compare": "Compare",
     "decontaminate": "Decontaminate",
     "dedup": "Dedup",
+    "draw": "Draw",
     "edge": "Edge",
     "filter": "Filter",
     "generate": "Generate",
