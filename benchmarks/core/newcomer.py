@@ -43,13 +43,10 @@ def bar() -> list[Bar]:
 
 def larger(clone: Path, own: dict[str, str]) -> list[dict[str, str]]:
     """The rows of the same recipe where the larger model judges; what the writer said is not asked again."""
-    command = str(clone / ".venv/bin/synth-llm")
-    subprocess.run([command, "fetch", LARGER], cwd=clone, env={**os.environ, **own}, check=True, capture_output=True)
-    subprocess.run(
-        [command, "run", "reviews", "--out", "runs/larger", "--journal", "runs/reviews/journal.sqlite"]
-        + ["--model", f"judge=local:{LARGER}"],
-        cwd=clone, env={**os.environ, **own}, check=True, capture_output=True,
-    )  # fmt: skip
+    again = ["--out", "runs/larger", "--journal", "runs/reviews/journal.sqlite", "--model", f"judge=local:{LARGER}"]
+    for command in (["fetch", LARGER], ["run", "reviews", *again]):
+        program = str(clone / ".venv/bin/synth-llm")
+        subprocess.run([program, *command], cwd=clone, env={**os.environ, **own}, check=True, capture_output=True)
     return kept(clone, "larger")
 
 

@@ -1,0 +1,116 @@
+"""Recorded answers: each recipe runs in the tests on what a real model once answered, a small file a recipe.
+
+`make record ONLY="reviews nli"` runs recipes for real, small, and writes their files anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from synth_llm import Answer, Request, Result, run
+from synth_llm.recipe import load_recipe
+from synth_llm.row import canonical
+from synth_llm.run_folder import journal_of
+
+ROOT = Path(__file__).parent.parent
+ANSWERS = Path(__file__).parent / "answers"
+RUNS = ROOT / "runs/generation"
+"""Real runs are kept: what they asked is never asked again."""
+
+SMALL: dict[str, list[str]] = {
+    "reviews": ["target.rows=4"],
+    "self_instruct": ["target.rows=6", "target.round=6"],
+    "questions": ["target.rows=4"],
+}
+"""What makes a recipe's run small, by its name; a recipe that is not here has a target of `ROWS` rows."""
+ROWS = 6
+
+
+def recipes() -> list[str]:
+    """The recipes that ask a model."""
+    return sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml") if load_recipe(path)[0].models)
+
+
+def small(name: str) -> list[str]:
+    """The settings of a recipe's small run."""
+    recipe, _ = load_recipe(ROOT / "recipes" / f"{name}.yaml")
+    default = [f"target.rows={min(ROWS, recipe.target.rows)}"] if recipe.target else []
+    return SMALL.get(name, default)
+
+
+def real(name: str) -> Result:
+    """The small run of a recipe on its own models, or the rest of it."""
+    return run(ROOT / "recipes" / f"{name}.yaml", out=RUNS / name, sets=small(name))
+
+
+def record(name: str, folder: Path) -> Path:
+    """Write what the run in `folder` was answered to the file of recipe `name`."""
+    lines = []
+    with journal_of(folder) as journal:
+        for key, request in journal.requests():
+            answer = journal.get(key)
+            if answer is not None:
+                lines.append(json.dumps({"of": _of(request), "status": answer.status, "body": _small(answer)}))
+    path = ANSWERS / f"{name}.jsonl"
+    path.write_text("".join(f"{line}\n" for line in sorted(lines)))
+    return path
+
+
+def answers(name: str) -> Callable[[Request], Answer]:
+    """A model that answers from the file of recipe `name`. Raises KeyError for what is not there."""
+    known: dict[str, Answer] = {}
+    for line in (ANSWERS / f"{name}.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        known[entry["of"]] = Answer(json.dumps(entry["body"]).encode(), entry["status"])
+
+    def answer(request: Request) -> Answer:
+        of = _of(json.loads(request.text))
+        if of not in known:
+            raise KeyError(
+                f"{name}: not recorded; run `make record ONLY={name}`: {request.messages[-1]['content'][-200:]}"
+            )
+        return known[of]
+
+    return answer
+
+
+def replayed(name: str, out: Path) -> Result:
+    """The small run of a recipe on its recorded answers."""
+    recipe, _ = load_recipe(ROOT / "recipes" / f"{name}.yaml", small(name))
+    model = answers(name)
+    models = {
+        key: entry.model_copy(update={"engine": "function", "function": model}) for key, entry in recipe.models.items()
+    }
+    return run(recipe.model_copy(update={"models": models}), out=out)
+
+
+def _of(request: Mapping[str, Any]) -> str:
+    """Which request it is, whatever the model is called."""
+    rest = {name: request.get(name) for name in ("messages", "sampling", "schema", "draw")}
+    return hashlib.sha256(canonical(rest).encode()).hexdigest()[:16]
+
+
+def _small(answer: Answer) -> dict[str, Any]:
+    """The body without what only the day of the run explains."""
+    body = json.loads(answer.body)
+    return {key: body[key] for key in ("choices", "usage", "error") if key in body}
+
+
+def main(names: list[str]) -> None:
+    """Run and record the recipes named, or all."""
+    for name in names or recipes():
+        result = real(name)
+        path = record(name, RUNS / name)
+        print(
+            f"{name}: {result.why or 'complete'}, {result.stats['kept']} kept; {path.stat().st_size / 1024:.0f} KB",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
