@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ PROMPTS, RECIPES, FILTERS = (
     sorted(path.relative_to(ROOT / kind).with_suffix("").as_posix() for path in (ROOT / kind).rglob(f"*{suffix}"))
     for kind, suffix in (("prompts", ".jinja"), ("recipes", ".yaml"), ("filters", ".py"))
 )
+BLOCKS = [name for name in PROMPTS if name.startswith("blocks/")]
+"""Macros that prompts share; the others ask for something."""
+PROMPTS = [name for name in PROMPTS if name not in BLOCKS]
 
 MADE: dict[str, Any] = {
     "labels": ["good", "bad"],
@@ -45,7 +49,7 @@ def test_there_is_something_to_check():
     assert PROMPTS
     assert RECIPES
     assert FILTERS
-    assert set(PROMPTS) == set(LIBRARY.names("prompts"))
+    assert {*PROMPTS, *BLOCKS} == set(LIBRARY.names("prompts"))
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -60,6 +64,12 @@ def test_a_prompt_renders_with_and_without_what_is_optional(name):
         assert not re.search(r"{{|}}|{%|%}|{#|Undefined", said), "nothing of the template is left"
         for variable in names - set(MADE):
             assert f"<the {variable}>" in said, f"{variable} is needed and not said"
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_says_what_it_is_for_and_is_used(name):
+    assert load_prompt(name, LIBRARY).about.endswith((".", ")."))
+    assert any(name in (ROOT / "prompts" / f"{prompt}.jinja").read_text() for prompt in PROMPTS)
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -117,3 +127,11 @@ def test_a_filters_defaults_are_values_that_its_settings_take(name):
     }
     required = {"is": "json"} if name == "format" and "is" not in defaults else {}
     assert check_settings(function, {**defaults, **required}, name)
+
+
+def test_no_two_prompts_share_ten_lines_and_each_fits_on_a_page():
+    lines = {name: (ROOT / "prompts" / f"{name}.jinja").read_text().splitlines() for name in (*PROMPTS, *BLOCKS)}
+    assert max(map(len, lines.values())) <= 60
+    windows = {name: {tuple(text[at : at + 10]) for at in range(len(text) - 9)} for name, text in lines.items()}
+    for one, other in itertools.combinations(lines, 2):
+        assert not windows[one] & windows[other], f"{one} and {other}: what they share belongs into prompts/blocks"
