@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Sample,
         Score,
         Select,
+        Similarity,
         Slor,
     )
 
@@ -79,6 +80,7 @@ _HOMES = {
         "Sample",
         "Score",
         "Select",
+        "Similarity",
         "Slor",
     ),
 }
@@ -119,6 +121,7 @@ __all__ = [
     "Sample",
     "Score",
     "Select",
+    "Similarity",
     "Slor",
     "Source",
     "SynthError",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.sample import Sample
     from synth_llm.steps.score import Score
     from synth_llm.steps.select import Select
+    from synth_llm.steps.similarity import Similarity
     from synth_llm.steps.slor import Slor
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Sample",
     "Score",
     "Select",
+    "Similarity",
     "Slor",
     "Step",
     "step_type",
@@ -90,6 +92,7 @@ BUILT_IN = {
     "sample": "Sample",
     "score": "Score",
     "select": "Select",
+    "similarity": "Similarity",
     "slor": "Slor",
 }
 """The class in each module."""
