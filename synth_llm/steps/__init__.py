@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.label_check import LabelCheck
     from synth_llm.steps.label_errors import LabelErrors
     from synth_llm.steps.leak_check import LeakCheck
+    from synth_llm.steps.locate import Locate
     from synth_llm.steps.map import Map
     from synth_llm.steps.match import Match
     from synth_llm.steps.mix import Mix
@@ -52,6 +53,7 @@ __all__ = [
     "LabelCheck",
     "LabelErrors",
     "LeakCheck",
+    "Locate",
     "Map",
     "Match",
     "Mix",
@@ -84,6 +86,7 @@ BUILT_IN = {
     "label_check": "LabelCheck",
     "label_errors": "LabelErrors",
     "leak_check": "LeakCheck",
+    "locate": "Locate",
     "map": "Map",
     "match": "Match",
     "mix": "Mix",
