@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.map import Map
     from synth_llm.steps.match import Match
     from synth_llm.steps.mix import Mix
+    from synth_llm.steps.pairs import Pairs
     from synth_llm.steps.quality import Quality
     from synth_llm.steps.redact import Redact
     from synth_llm.steps.sample import Sample
@@ -57,6 +58,7 @@ __all__ = [
     "Map",
     "Match",
     "Mix",
+    "Pairs",
     "Quality",
     "Redact",
     "Rejected",
@@ -90,6 +92,7 @@ BUILT_IN = {
     "map": "Map",
     "match": "Match",
     "mix": "Mix",
+    "pairs": "Pairs",
     "quality": "Quality",
     "redact": "Redact",
     "sample": "Sample",

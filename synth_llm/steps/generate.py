@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from collections import Counter
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -24,8 +25,8 @@ class Generate(Step):
 
     prompt: str
     """The prompt's name."""
-    model: str
-    """A model of the recipe."""
+    model: str | Annotated[list[str], Field(min_length=1)]
+    """A model of the recipe, or several that answer in turn: the first answer is the first model's."""
     n: int = Field(default=1, ge=1)
     """Answers for each row."""
     with_: dict[str, Any] = Field(default={}, alias="with")
@@ -46,12 +47,15 @@ class Generate(Step):
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns and those the prompt gives."""
-        prompt, entry = use.prompt(self.prompt, self.gives), use.model(self.model)
+        prompt = use.prompt(self.prompt, self.gives)
         need(prompt.needs - set(self.with_) - use.constants, have, f"prompt {self.prompt}")
-        if self.n > 1 and entry.temperature == 0:
-            raise InputError(
-                f"n: {self.n} answers at temperature 0 would be one answer; raise the temperature of '{self.model}'"
-            )
+        for model, count in Counter(map(self._writer, range(self.n))).items():
+            if use.model(model).temperature == 0 and count > 1:
+                raise InputError(
+                    f"n: {count} answers at temperature 0 would be one answer; raise the temperature of '{model}'"
+                )
+        if self.n < len(self.models):
+            raise InputError(f"n: {self.n} leaves some of {', '.join(self.models)} without an answer to give")
         return have | set(prompt.gives.columns)
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
@@ -60,8 +64,8 @@ class Generate(Step):
         prompt = ctx.use.prompt(self.prompt, self.gives)
         many = prompt.gives.many
         if self.n == 1:
-            return _children(row, 0, many, await ctx.ask(self.model, prompt, row, variables))
-        asked = [ctx.ask(self.model, prompt, row, variables, sample) for sample in range(self.n)]
+            return _children(row, 0, many, await ctx.ask(self._writer(0), prompt, row, variables))
+        asked = [ctx.ask(self._writer(sample), prompt, row, variables, sample) for sample in range(self.n)]
         children: list[Row | Rejected] = []
         for sample, answer in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
             if isinstance(answer, Reject):
@@ -72,6 +76,10 @@ class Generate(Step):
             else:
                 children += _children(row, sample, many, answer)
         return children
+
+    def _writer(self, sample: int) -> str:
+        """The model that gives this answer."""
+        return self.models[sample % len(self.models)]
 
 
 def _children(row: Row, sample: int, many: bool, answer: tuple[list[Row], list[Row]]) -> list[Row | Rejected]:
