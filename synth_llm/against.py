@@ -95,6 +95,11 @@ def read_against(entries: Sequence[Against], use: Resources, columns: Sequence[s
     return items
 
 
+def read_whole(entry: Against, use: Resources) -> list[Row]:
+    """The rows of one entry with all their columns. Raises InputError when it cannot be read."""
+    return [row for _, row in _numbered(entry, use)]
+
+
 def joined(row: Row, columns: Sequence[str]) -> str:
     """The columns' texts, each on a line of its own; lists and objects (chat messages) by the values they hold.
 

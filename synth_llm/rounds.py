@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 HOPELESS = 50
@@ -32,14 +33,41 @@ class Cell:
         return max(0, self.want - self.accepted)
 
 
+def levelled(rows: int, there: Mapping[str, int]) -> dict[str, int]:
+    """How many of `rows` each cell gets, so that with those that are `there` all come as near to equal as they can.
+
+    >>> levelled(10, {"a": 0, "b": 0, "c": 0}), levelled(10, {"a": 8, "b": 1, "c": 0})
+    ({'a': 4, 'b': 3, 'c': 3}, {'a': 0, 'b': 5, 'c': 5})
+    """
+    counts, names = sorted(there.values()), list(there)
+    low = counts[0]
+    for number, count in enumerate(counts, 1):  # the level up to which `rows` fill the lowest `number` cells
+        after = counts[number] if number < len(counts) else math.inf
+        low = (rows + sum(counts[:number])) // number
+        if low < after:
+            break
+    shares = {name: max(0, low - count) for name, count in there.items()}
+    open_ = [name for name in names if there[name] <= low]
+    for name in open_[: rows - sum(shares.values())]:
+        shares[name] += 1
+    return shares
+
+
 class Rounds:
     """The cells of a target and what became of their candidates."""
 
-    def __init__(self, rows: int, cells: list[str], column: str | None, expected: int, most: int | None) -> None:
-        share, rest = divmod(rows, len(cells))
+    def __init__(
+        self,
+        rows: int,
+        cells: list[str],
+        column: str | None,
+        expected: int,
+        most: int | None,
+        there: Mapping[str, int] | None = None,
+    ) -> None:
         self.cells = {
-            cell: Cell(f"{column}={_plain(cell)}" if column else "target", share + (at < rest))
-            for at, cell in enumerate(cells)
+            cell: Cell(f"{column}={_plain(cell)}" if column else "target", share)
+            for cell, share in levelled(rows, {cell: (there or {}).get(cell, 0) for cell in cells}).items()
         }
         self.expected, self.most = expected, most
 

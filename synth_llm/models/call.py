@@ -112,6 +112,7 @@ class Caller:
     """How often an answer that cannot be read is shown to the model with what is wrong."""
     usages: dict[str, Usage] = field(default_factory=dict)
     """By step."""
+    _warm: dict[float, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:
@@ -121,11 +122,6 @@ class Caller:
             total.add(usage)
         return total
 
-    @property
-    def greedy(self) -> bool:
-        """Whether equal requests have one answer."""
-        return self.sampling.get("temperature") == 0
-
     def request(
         self,
         messages: Sequence[Message],
@@ -134,10 +130,15 @@ class Caller:
         sample: int,
         attempt: int,
         repair: int = 0,
+        temperature: float | None = None,
     ) -> Request:
-        """The logical request for one sample of one row; `repair` tells those apart that show the same wrong answer."""
+        """The logical request for one sample of one row; `repair` tells those apart that show the same wrong answer.
+
+        With a `temperature` instead of the model's own.
+        """
+        sampling = self.sampling if temperature is None else self._at(temperature)
         draw: tuple[int | str, ...] | None = (self.seed, row_id, sample, attempt, *([repair] if repair else ()))
-        if self.greedy:
+        if sampling.get("temperature") == 0:
             draw = (attempt,) if attempt else None
         if not self.chat:
             if any(message["role"] != "user" for message in messages):
@@ -146,7 +147,11 @@ class Caller:
                     "worked answers, which need a chat model"
                 )
             messages = [{"role": TEXT, "content": "".join(message["content"] for message in messages)}]
-        return Request(self.model, tuple(messages), self.sampling, self.revision, schema, draw)
+        return Request(self.model, tuple(messages), sampling, self.revision, schema, draw)
+
+    def _at(self, temperature: float) -> dict[str, Any]:
+        """The sampling parameters at a temperature: one object for all its requests, which encode it once."""
+        return self._warm.setdefault(temperature, {**self.sampling, "temperature": temperature})
 
     def known(self, request: Request) -> Answer | None:
         """The answer a journal holds."""
@@ -166,7 +171,7 @@ class Caller:
             if self.others and self.journal.get(request.key) is None:  # the run folder is to replay on its own
                 await self.journal.put(request, answer, 0, 0)
             return Asked(answer, completion(answer), replayed=True)
-        if not self.greedy:  # no other request is equal
+        if request.sampling.get("temperature") != 0:  # no other request is equal
             return await self._send(request, priority, usage)
         waiting = self.inflight.get(request.key)
         if waiting is not None:

@@ -184,14 +184,28 @@ class Context:
         self.kept.clear()
 
     @property
+    def filled(self) -> float:
+        """The share of the target that earlier rounds accepted, 0 to 1; 0 without a target."""
+        target = self.use.recipe.target
+        return self.cached("filled", lambda: sum(1 for _ in self.accepted()) / target.rows) if target else 0.0
+
+    @property
     def seed(self) -> int:
         """The recipe's seed."""
         return self.use.recipe.seed
 
     async def ask(
-        self, model: str, prompt: Prompt, row: Row, variables: Mapping[str, Any], sample: int = 0
+        self,
+        model: str,
+        prompt: Prompt,
+        row: Row,
+        variables: Mapping[str, Any],
+        sample: int = 0,
+        temperature: float | None = None,
     ) -> tuple[list[Row], list[Row]]:
         """Ask `model` with `prompt` rendered on `variables`; an answer that cannot be read is repaired by the model.
+
+        With a `temperature` instead of the model's own.
 
         Returns the records of the answer, and the row's lineage with this call added. Raises Reject when the prompt
         cannot be rendered, or the answer is a refusal or cannot be read.
@@ -199,7 +213,7 @@ class Context:
         caller, attempt, repairs = self.callers[model], 0, 0
         messages = prompt.render(variables, self.seed)
         schema = prompt.gives.schema(variables)
-        request = caller.request(messages, schema, row["_id"], sample, attempt)
+        request = caller.request(messages, schema, row["_id"], sample, attempt, temperature=temperature)
         while True:
             replayed = False
             try:
@@ -212,13 +226,13 @@ class Context:
                 turns = _repair(messages, reject) if repairs < caller.repairs else None
                 repairs += 1
                 if turns is None:
-                    again = caller.request(messages, schema, row["_id"], sample, attempt + 1)
+                    again = caller.request(messages, schema, row["_id"], sample, attempt + 1, temperature=temperature)
                     if caller.known(again) is None and not (replayed and reject.reason in self.retry):
                         reject.lineage = self._lineage(row, request.key)
                         raise
                     attempt, repairs, request = attempt + 1, 0, again
                 else:
-                    request = caller.request(turns, schema, row["_id"], sample, attempt, repairs)
+                    request = caller.request(turns, schema, row["_id"], sample, attempt, repairs, temperature)
 
     def _lineage(self, row: Row, key: str) -> list[Row]:
         return [*row[LINEAGE], {"step": self.step, "row": row["_id"], "key": key}]

@@ -13,6 +13,8 @@ from synth_llm.row import Row, child_of
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.step import Columns, Given, Rejected, Step, need
 
+Warmth = Annotated[float, Field(gt=0, le=5)]
+
 
 class Generate(Step):
     """Each answer becomes a child of the row, with the columns that the prompt gives; `n` answers a row.
@@ -31,6 +33,9 @@ class Generate(Step):
     """Answers for each row."""
     with_: dict[str, Any] = Field(default={}, alias="with")
     """Further variables of the prompt, the same for every row."""
+    temperature: Annotated[list[Warmth], Field(min_length=2, max_length=2)] | None = None
+    """`[low, high]`, instead of the model's own: the first while nothing is accepted, rising with what earlier rounds
+    accepted to the second at a full target. Late rows have the most to differ from, and are drawn most freely."""
     gives: Given = None
     """What the prompt gives back, instead of what its own head says: in the short form, as a JSON Schema, or (from
     Python) as a Pydantic model."""
@@ -56,16 +61,18 @@ class Generate(Step):
                 )
         if self.n < len(self.models):
             raise InputError(f"n: {self.n} leaves some of {', '.join(self.models)} without an answer to give")
+        if self.temperature and use.recipe.target is None:
+            raise InputError("temperature: [low, high] rises as a target fills; this recipe has no target")
         return have | set(prompt.gives.columns)
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The children, in the order of samples and records."""
         variables = {**ctx.use.variables(row), **self.with_}
         prompt = ctx.use.prompt(self.prompt, self.gives)
-        many = prompt.gives.many
+        many, warm = prompt.gives.many, self._temperature(ctx)
         if self.n == 1:
-            return _children(row, 0, many, await ctx.ask(self._writer(0), prompt, row, variables))
-        asked = [ctx.ask(self._writer(sample), prompt, row, variables, sample) for sample in range(self.n)]
+            return _children(row, 0, many, await ctx.ask(self._writer(0), prompt, row, variables, 0, warm))
+        asked = [ctx.ask(self._writer(sample), prompt, row, variables, sample, warm) for sample in range(self.n)]
         children: list[Row | Rejected] = []
         for sample, answer in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
             if isinstance(answer, Reject):
@@ -76,6 +83,13 @@ class Generate(Step):
             else:
                 children += _children(row, sample, many, answer)
         return children
+
+    def _temperature(self, ctx: Context) -> float | None:
+        """This round's; None for the model's own."""
+        if self.temperature is None:
+            return None
+        low, high = self.temperature
+        return round(low + (high - low) * ctx.filled, 3)
 
     def _writer(self, sample: int) -> str:
         """The model that gives this answer."""
