@@ -21,7 +21,8 @@ from synth_llm.template import Parts, plain
 
 __all__ = ["Prompt", "environment", "load_prompt"]
 
-_KEYS = frozenset({"about", "needs", "gives", "format"})
+_KEYS = frozenset({"about", "needs", "gives", "format", "speaks"})
+_SPEAKERS = ("assistant", "user")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Prompt:
     optional: frozenset[str]
     """Variables that it tests for first."""
     gives: Gives
+    speaks: str
+    """Whose message the model writes: the `assistant`'s, or by its own chat template the `user`'s."""
     sha256: str
     """Of the file, and of all that it includes, imports and extends."""
     _template: Template = field(repr=False)
@@ -61,11 +64,11 @@ class Prompt:
             budget.reset(left)
             messages.reset(said)
             key.reset(fences)
-        if self._one_message and not into.said:
+        if self._one_message and not into.said and self.speaks == "assistant":
             into.said.append({"role": "user", "content": rest})
         elif rest:
             raise Reject("template", f"'{rest[:40]}' is outside of the messages")
-        if wrong := wrong_order([message["role"] for message in into.said]):
+        if wrong := wrong_order([message["role"] for message in into.said], self.speaks):
             raise Reject("template", wrong)
         for message in into.said:
             if not message["content"]:
@@ -89,14 +92,21 @@ def load_prompt(name: str, library: Library) -> Prompt:
     about = head.value.get("about", "")
     if not isinstance(about, str):
         raise InputError("about: must be a text", entry.path, head.line(("about",)))
-    gives = _gives(parts)
+    gives, speaks = _gives(parts), head.value.get("speaks", "assistant")
+    if speaks not in _SPEAKERS:
+        message = f"speaks: must be one of {', '.join(_SPEAKERS)}"
+        raise InputError(message, entry.path, head.line(("speaks",)))
+    if speaks == "user" and gives.format != "text":
+        message = "speaks: user writes a message as it comes; its prompt gives one text"
+        raise InputError(message, entry.path, head.line(("speaks",)))
+    parts.check_order(speaks)
     derived = parts.needs(parts.name)
     needs, optional = derived.required | gives.needs, derived.optional - gives.needs
     if "needs" in head.value:
         _check_needs(head, entry.path, needs, optional)
     template = parts.env.get_template(parts.name)
     return Prompt(
-        plain(name), entry.path, about, needs, optional, gives, parts.sha256, template, not parts.has_messages
+        plain(name), entry.path, about, needs, optional, gives, speaks, parts.sha256, template, not parts.has_messages
     )
 
 

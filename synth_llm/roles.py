@@ -130,13 +130,17 @@ def role_of(node: nodes.Node) -> str:
     return node.filter.name.removeprefix(_FILTER)
 
 
-def wrong_order(roles: list[str]) -> str:
-    """What is wrong with the order of messages; empty when they can be sent.
+def wrong_order(roles: list[str], speaks: str = "assistant") -> str:
+    """What is wrong with the order of messages before one of `speaks`, assistant or user; empty when nothing is.
 
     >>> wrong_order(["system", "user", "user"])
     'messages must be an optional system, then user and assistant in turn, user last; these are system, user, user'
+    >>> wrong_order(["system"], speaks="user")
+    ''
     """
     turns = roles[1:] if roles[:1] == ["system"] else roles
-    right = len(turns) % 2 == 1 and all(role == ROLES[1 + number % 2] for number, role in enumerate(turns))
-    rule = "messages must be an optional system, then user and assistant in turn, user last"
-    return "" if right else f"{rule}; these are {', '.join(roles) or 'none'}"
+    in_turn = all(role == ROLES[1 + number % 2] for number, role in enumerate(turns))
+    rule = "messages must be an optional system, then user and assistant in turn"
+    last = "user last" if speaks == "assistant" else "assistant last or none, where the model speaks as the user"
+    right = in_turn and len(turns) % 2 == (speaks == "assistant")
+    return "" if right else f"{rule}, {last}; these are {', '.join(roles) or 'none'}"

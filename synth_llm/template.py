@@ -81,6 +81,13 @@ class Parts(BaseLoader):
         """Whether role tags stand anywhere."""
         return any(_has_messages(part) for part in self.files.values())
 
+    def check_order(self, speaks: str) -> None:
+        """Raises InputError for messages that cannot stand before one of `speaks`, whatever the row."""
+        part = self.files[self.name]
+        said = _plain_messages(part)
+        if said and (wrong := wrong_order([*map(role_of, said)], speaks)):
+            raise InputError(wrong, part.path, said[0].lineno)
+
     def needs(self, name: str) -> Needs:
         """The variables of a file, through what it extends, includes and imports."""
         chain = self.chain(name)
@@ -196,9 +203,12 @@ def _check_messages(part: Part) -> None:
                 line = text.lineno + len(text.data[: len(text.data) - len(text.data.lstrip())].split("\n")) - 1
                 shown = " ".join(words)[:40]
                 raise InputError(f"'{shown}' stands outside of the messages; put it inside one", part.path, line)
+
+
+def _plain_messages(part: Part) -> list[nodes.Node]:
+    """The messages of a file that holds nothing else; none when there are loops, blocks or parts around them."""
     said = [node for node in part.body.body if not isinstance(node, _SILENT) and not _is_blank(node)]
-    if said and not part.blocks and all(map(is_message, said)) and (wrong := wrong_order([*map(role_of, said)])):
-        raise InputError(wrong, part.path, said[0].lineno)
+    return said if part.parent is None and not part.blocks and all(map(is_message, said)) else []
 
 
 def _is_blank(node: nodes.Node) -> bool:
