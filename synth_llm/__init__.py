@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synth_llm.row import Row, Verdict
     from synth_llm.source import Source
     from synth_llm.steps import (
+        Augment,
         Balance,
         Chunk,
         Compare,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Edge,
         Filter,
         Generate,
+        Grammar,
         Judge,
         LabelCheck,
         LabelErrors,
@@ -61,6 +63,7 @@ _HOMES = {
     "synth_llm.execute": ("Result", "run", "run_async"),
     "synth_llm.source": ("Source",),
     "synth_llm.steps": (
+        "Augment",
         "Balance",
         "Chunk",
         "Compare",
@@ -70,6 +73,7 @@ _HOMES = {
         "Edge",
         "Filter",
         "Generate",
+        "Grammar",
         "Judge",
         "LabelCheck",
         "LabelErrors",
@@ -93,6 +97,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Against",
     "Answer",
+    "Augment",
     "Balance",
     "Chunk",
     "Compare",
@@ -105,6 +110,7 @@ __all__ = [
     "FatalError",
     "Filter",
     "Generate",
+    "Grammar",
     "InputError",
     "Judge",
     "LabelCheck",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
 
 if TYPE_CHECKING:
+    from synth_llm.steps.augment import Augment
     from synth_llm.steps.balance import Balance
     from synth_llm.steps.chunk import Chunk
     from synth_llm.steps.compare import Compare
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.edge import Edge
     from synth_llm.steps.filter import Filter
     from synth_llm.steps.generate import Generate
+    from synth_llm.steps.grammar import Grammar
     from synth_llm.steps.judge import Judge
     from synth_llm.steps.label_check import LabelCheck
     from synth_llm.steps.label_errors import LabelErrors
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.slor import Slor
 
 __all__ = [
+    "Augment",
     "Balance",
     "Chunk",
     "Compare",
@@ -50,6 +53,7 @@ __all__ = [
     "Edge",
     "Filter",
     "Generate",
+    "Grammar",
     "Judge",
     "LabelCheck",
     "LabelErrors",
@@ -75,6 +79,7 @@ __all__ = [
 ]
 
 BUILT_IN = {
+    "augment": "Augment",
     "balance": "Balance",
     "chunk": "Chunk",
     "compare": "Compare",
@@ -84,6 +89,7 @@ BUILT_IN = {
     "edge": "Edge",
     "filter": "Filter",
     "generate": "Generate",
+    "grammar": "Grammar",
     "judge": "Judge",
     "label_check": "LabelCheck",
     "label_errors": "LabelErrors",

@@ -1,0 +1,1 @@
+"""Rules that make texts without a model: small changes of a text, synonyms, grammars."""
