@@ -41,7 +41,7 @@ def levelled(rows: int, there: Mapping[str, int]) -> dict[str, int]:
     """
     counts, names = sorted(there.values()), list(there)
     low = counts[0]
-    for number, count in enumerate(counts, 1):  # the level up to which `rows` fill the lowest `number` cells
+    for number in range(1, len(counts) + 1):  # the level up to which `rows` fill the lowest `number` cells
         after = counts[number] if number < len(counts) else math.inf
         low = (rows + sum(counts[:number])) // number
         if low < after:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.filter import Filter
     from synth_llm.steps.generate import Generate
     from synth_llm.steps.grammar import Grammar
+    from synth_llm.steps.hard import Hard
     from synth_llm.steps.judge import Judge
     from synth_llm.steps.label_check import LabelCheck
     from synth_llm.steps.label_errors import LabelErrors
@@ -54,6 +55,7 @@ __all__ = [
     "Filter",
     "Generate",
     "Grammar",
+    "Hard",
     "Judge",
     "LabelCheck",
     "LabelErrors",
@@ -90,6 +92,7 @@ BUILT_IN = {
     "filter": "Filter",
     "generate": "Generate",
     "grammar": "Grammar",
+    "hard": "Hard",
     "judge": "Judge",
     "label_check": "LabelCheck",
     "label_errors": "LabelErrors",
