@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "synth_llm").rglob("*.py"))
 
 HEAVY = {
-    *("aiohttp", "datasets", "faiss", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
+    *("aiohttp", "datasets", "faiss", "faker", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
     *("evaluate", "matplotlib", "peft", "presidio_analyzer", "rapidfuzz", "ray", "rouge_score", "sacrebleu", "scipy"),
     *("sentence_transformers", "sklearn", "torch", "transformers", "trl", "vllm", "xllamacpp"),
 }
@@ -43,6 +43,7 @@ LAYERS = (
         "scores",
         "geometry",
         "quotas",
+        "rules",
     ),
     ("fence", "final_answer", "measure.agreement", "calibrate", "verdicts"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
@@ -164,6 +165,7 @@ def test_every_import_is_a_declared_dependency() -> None:
     wanted = (
         project["dependencies"]
         + extras["local"]
+        + extras["augment"]
         + extras["curate"]
         + extras["pii"]
         + extras["embed"]
