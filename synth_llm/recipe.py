@@ -18,6 +18,7 @@ from synth_llm.errors import InputError, nearest
 from synth_llm.evaluation.settings import Evaluate
 from synth_llm.keys import VARIABLE
 from synth_llm.models.budget import Limits
+from synth_llm.objectives import Objectives
 from synth_llm.source import Source
 from synth_llm.steps import Step, step_type, step_types
 
@@ -107,6 +108,9 @@ class ModelEntry(BaseModel):
     """Keep the log-probability of each token of an answer, and of so many alternatives."""
     api: Literal["chat", "completions"] = "chat"
     """`completions`: the prompt is a text to go on with, without a chat template, as base models want it."""
+    template: str | None = None
+    """The file with the model's chat template (or its tokenizer's folder), for prompts that say `speaks: user`; not
+    needed where the weights are on this machine."""
     params: dict[str, Any] = {}
     """Further request parameters, passed through as they are; part of the key."""
     concurrency: int | None = Field(default=None, ge=1)
@@ -196,8 +200,17 @@ class Target(BaseModel):
     """Accepted rows in all."""
     per: str | None = None
     """A column of the source: its values share `rows` equally."""
+    counting: Literal["examples"] | None = None
+    """Rows that count with those accepted: each value of `per` gets so many of `rows` that, with the source's
+    `examples`, all come as near to equal as they can. What a value lacks drives how many of it each round makes."""
     round: int | None = Field(default=None, ge=1)
     """At most so many candidates a round, for steps that look at what earlier rounds accepted."""
+
+    @model_validator(mode="after")
+    def _counting_by_value(self) -> Target:
+        if self.counting and self.per is None:
+            raise ValueError("'counting' goes with 'per', the column whose values are to be even")
+        return self
 
 
 def _as_step(value: Any) -> Step:
@@ -239,6 +252,8 @@ class Recipe(BaseModel):
     """What is done to them, in order."""
     target: Target | None = None
     """Without one, every source row is taken up once."""
+    objectives: Objectives | None = None
+    """What the rows are to be better at: diversity, balance, domain_shift, edge_cases. Adds steps, and measures."""
     limits: Limits = Limits()
     """Hard limits over all invocations of the run folder."""
     evaluate: Evaluate | None = None
@@ -419,6 +434,6 @@ def _set_model(value: dict[str, Any], change: str) -> None:
     models = value.setdefault("models", {})
     if not isinstance(models, dict) or not isinstance(models.get(name), dict):
         raise InputError(f"--model {change}: no model '{name}' in this recipe{nearest(name, models or ())}")
-    gone = {"revision", "price", *(setting for setting, engines in _OWN.items() if engine not in engines)}
+    gone = {"revision", "price", "template", *(setting for setting, engines in _OWN.items() if engine not in engines)}
     kept = {key: setting for key, setting in models[name].items() if key not in gone | {"model"}}
     models[name] = {**kept, "engine": engine, **({"model": model} if model else {})}

@@ -12,6 +12,7 @@ from synth_llm.models.request import Model
 from synth_llm.row import canonical
 
 if TYPE_CHECKING:
+    from synth_llm.models.chat_template import ChatTemplate
     from synth_llm.recipe import ModelEntry
 
 
@@ -131,6 +132,45 @@ def identity(entry: ModelEntry, base: Path) -> tuple[str, str]:
         folder = _folder(entry, base)
         return ("", revision_of_folder(Path(folder))) if Path(folder).is_dir() else (folder, entry.revision)
     return entry.model or "", entry.revision
+
+
+def template(name: str, entry: ModelEntry, base: Path) -> ChatTemplate:
+    """The chat template of the model `name`, tried. Raises InputError when there is none, or it is of no use."""
+    from synth_llm.models.chat_template import CHATML, ChatTemplate, of_gguf, of_path
+    from synth_llm.source import resolve
+
+    given = entry.template or entry.arguments.get("chat_template")
+    if given:
+        found = of_path(resolve(given, base))
+    elif entry.engine == "local":
+        from synth_llm.models.weights import locate
+
+        found = of_gguf(locate(_weights(entry, base)))
+    elif entry.engine in {"transformers", "vllm"}:
+        found = of_path(_tokenizer(_folder(entry, base), entry.revision))
+    elif entry.engine == "function":
+        found = ChatTemplate(CHATML)
+    else:
+        raise InputError(
+            f"model '{name}' is to speak as the user: engine '{entry.engine}' does not tell its chat template, so name "
+            "it at the model, `template: FILE` (the tokenizer's chat_template.jinja), or take another engine"
+        )
+    found.check()
+    return found
+
+
+def _tokenizer(name: str, revision: str) -> Path:
+    """The folder of a tokenizer's small files; of a model of the Hub they are downloaded."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        parts = ["tokenizer_config.json", "chat_template.jinja"]
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=parts))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise InputError(f"no folder '{name}', and the Hub does not give its chat template: {error}"[:300]) from None
 
 
 def address(entry: ModelEntry, base: Path) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from synth_llm.models.budget import Budget, Spent
 from synth_llm.models.limit import Limiter, Priority
 from synth_llm.models.request import BAD_REQUEST, TEXT, Answer, Completion, Message, Model, Request, Schema, completion
 from synth_llm.models.window import Sent
+from synth_llm.row import canonical
 
 SAME_REFUSALS = 5
 """So many identical 400s with no success before them prove that the request itself is wrong."""
@@ -112,7 +113,7 @@ class Caller:
     """How often an answer that cannot be read is shown to the model with what is wrong."""
     usages: dict[str, Usage] = field(default_factory=dict)
     """By step."""
-    _warm: dict[float, dict[str, Any]] = field(default_factory=dict)
+    _changed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:
@@ -130,17 +131,17 @@ class Caller:
         sample: int,
         attempt: int,
         repair: int = 0,
-        temperature: float | None = None,
+        changed: Mapping[str, Any] | None = None,
     ) -> Request:
         """The logical request for one sample of one row; `repair` tells those apart that show the same wrong answer.
 
-        With a `temperature` instead of the model's own.
+        With sampling parameters `changed` from the model's own.
         """
-        sampling = self.sampling if temperature is None else self._at(temperature)
+        sampling = self._with(changed) if changed else self.sampling
         draw: tuple[int | str, ...] | None = (self.seed, row_id, sample, attempt, *([repair] if repair else ()))
         if sampling.get("temperature") == 0:
             draw = (attempt,) if attempt else None
-        if not self.chat:
+        if not self.chat and not any(message["role"] == TEXT for message in messages):
             if any(message["role"] != "user" for message in messages):
                 raise FatalError(
                     f"model {self.name}: `api: completions` goes on with a text; this prompt has a system message or "
@@ -149,9 +150,9 @@ class Caller:
             messages = [{"role": TEXT, "content": "".join(message["content"] for message in messages)}]
         return Request(self.model, tuple(messages), sampling, self.revision, schema, draw)
 
-    def _at(self, temperature: float) -> dict[str, Any]:
-        """The sampling parameters at a temperature: one object for all its requests, which encode it once."""
-        return self._warm.setdefault(temperature, {**self.sampling, "temperature": temperature})
+    def _with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """The sampling parameters, changed: one object for all its requests, which encode it once."""
+        return self._changed.setdefault(canonical(changed), {**self.sampling, **changed})
 
     def known(self, request: Request) -> Answer | None:
         """The answer a journal holds."""

@@ -12,8 +12,10 @@ from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.files import plain
 from synth_llm.gives import Gives
 from synth_llm.library import Library, load_filter
+from synth_llm.models import template
 from synth_llm.models.call import Asked, Caller
-from synth_llm.models.request import Message, Schema
+from synth_llm.models.chat_template import ChatTemplate
+from synth_llm.models.request import TEXT, Message, Schema
 from synth_llm.parse import parse
 from synth_llm.prompt import Prompt, load_prompt
 from synth_llm.row import ID, LINEAGE, Row, canonical, public
@@ -47,6 +49,7 @@ class Resources:
         self.prompts: dict[str, Prompt] = {}
         self.filters: dict[str, Callable[..., Any]] = {}
         self.encoders: dict[str | None, StoredEncoder] = {}
+        self.templates: dict[str, ChatTemplate] = {}
         self.notices: list[str] = []
         """What went wrong with files that can be made anew."""
 
@@ -88,6 +91,12 @@ class Resources:
         if name not in models:
             raise InputError(f"no model '{name}' in this recipe{nearest(name, models)}")
         return models[name]
+
+    def template(self, name: str) -> ChatTemplate:
+        """The chat template of a named model. Raises InputError when it is not known."""
+        if name not in self.templates:
+            self.templates[name] = template(name, self.model(name), self.base)
+        return self.templates[name]
 
     def encoder(self, name: str | None = None) -> StoredEncoder:
         """A named encoder of the recipe, over the vectors it stored; without a name the packaged one.
@@ -211,9 +220,15 @@ class Context:
         cannot be rendered, or the answer is a refusal or cannot be read.
         """
         caller, attempt, repairs = self.callers[model], 0, 0
-        messages = prompt.render(variables, self.seed)
+        messages, mendable = prompt.render(variables, self.seed), caller.repairs
+        changed: dict[str, Any] = {} if temperature is None else {"temperature": temperature}
+        if prompt.speaks == "user":
+            mendable = 0  # it answers nobody who could say what is wrong
+            text, ends = self.use.template(model).user_turn(messages)
+            messages = [{"role": TEXT, "content": text}]
+            changed["stop"] = [*dict.fromkeys((*(self.use.model(model).stop or ()), *ends))]
         schema = prompt.gives.schema(variables)
-        request = caller.request(messages, schema, row["_id"], sample, attempt, temperature=temperature)
+        request = caller.request(messages, schema, row["_id"], sample, attempt, 0, changed)
         while True:
             replayed = False
             try:
@@ -223,16 +238,16 @@ class Context:
             except Reject as reject:
                 if reject.reason == "unavailable":
                     raise
-                turns = _repair(messages, reject) if repairs < caller.repairs else None
+                turns = _repair(messages, reject) if repairs < mendable else None
                 repairs += 1
                 if turns is None:
-                    again = caller.request(messages, schema, row["_id"], sample, attempt + 1, temperature=temperature)
+                    again = caller.request(messages, schema, row["_id"], sample, attempt + 1, 0, changed)
                     if caller.known(again) is None and not (replayed and reject.reason in self.retry):
                         reject.lineage = self._lineage(row, request.key)
                         raise
                     attempt, repairs, request = attempt + 1, 0, again
                 else:
-                    request = caller.request(turns, schema, row["_id"], sample, attempt, repairs, temperature)
+                    request = caller.request(turns, schema, row["_id"], sample, attempt, repairs, changed)
 
     def _lineage(self, row: Row, key: str) -> list[Row]:
         return [*row[LINEAGE], {"step": self.step, "row": row["_id"], "key": key}]

@@ -59,6 +59,8 @@ class Generate(Step):
                 raise InputError(
                     f"n: {count} answers at temperature 0 would be one answer; raise the temperature of '{model}'"
                 )
+            if prompt.speaks == "user":
+                use.template(model)
         if self.n < len(self.models):
             raise InputError(f"n: {self.n} leaves some of {', '.join(self.models)} without an answer to give")
         if self.temperature and use.recipe.target is None:
