@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_llm import output
+from synth_llm.before_after import measures
 from synth_llm.candidates import Candidates
 from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.journal import Journal
@@ -351,7 +352,8 @@ class Run:
         """Rounds until the target is met or cannot be; returns why the run is incomplete, or nothing."""
         target, cells = self.recipe.target, self.candidates.cells
         queues = {cell: self.candidates.queue(cell, once=target is None) for cell in cells}
-        rounds = Rounds(target.rows, cells, target.per, self.plan.expected, target.round) if target else None
+        there = Counter(map(self.candidates.cell, self.plan.use.examples)) if target and target.counting else None
+        rounds = Rounds(target.rows, cells, target.per, self.plan.expected, target.round, there) if target else None
         while True:
             sizes = rounds.sizes() if rounds else dict.fromkeys(cells, -1)
             taken = await self._round(queues, sizes)
@@ -519,9 +521,12 @@ class Run:
         """Write the run folder."""
         folder = self.folder
         manifest = facts(self.plan, self.state, self.journal, folder, why)
+        if self.recipe.objectives:
+            cases = (row for row, rejected in self.outcomes() if rejected is None or rejected.reason == "condition")
+            manifest["objectives"] = measures(self.plan, list(self.kept()), cases)
         output.write_kept(folder / output.KEPT, self._kept_texts, self.plan.columns)
         output.write_rejected(folder / output.REJECTED, (item for _, item in self.spool.rejected()))
-        output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.recipe))
+        output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.plan.written))
         output.write_text(folder / output.CARD, output.card(manifest))
         output.write_manifest(folder, manifest)
         return Result(folder, not why, why, manifest)

@@ -78,7 +78,7 @@ def facts(plan: Plan, state: State, journal: Journal, folder: Path, why: str) ->
         "usage": _usage(state, journal),
         "versions": _versions(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "recipe": plan.written.model_dump(mode="json", by_alias=True),
         "prompts": {name: prompt.sha256 for name, prompt in sorted(use.prompts.items())},
         "filters": {name: output.file_hash(use.library.find("filters", name)) for name in sorted(use.filters)},
         "notices": state.notices,

@@ -234,6 +234,13 @@ def card(manifest: dict[str, Any]) -> str:
         f"- `{name}`: {entry['engine']} {entry.get('model') or ''} {(entry.get('revision') or '')[:12]}".rstrip()
         for name, entry in manifest["models"].items()
     )
+    reached = "\n".join(
+        f"| {one['objective']} | {one['measure']} | {_figure(one['before'])} ({one['before_of']}) | "
+        f"{_figure(one['after'])} ({one['after_of']}) |"
+        for one in manifest.get("objectives", ())
+    )
+    if reached:
+        steps += f"\n\n| objective | measure | before | after |\n| --- | --- | --- | --- |\n{reached}"
     state = "complete" if manifest["complete"] else f"incomplete: {manifest['why']}"
     return f"""---
 pretty_name: {json.dumps(manifest["name"])}
@@ -277,6 +284,10 @@ kept = load_dataset("path/or/name", "kept", split="train")
 rejected = load_dataset("path/or/name", "rejected", split="train")  # step, reason, detail, row
 ```
 """
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _size(rows: int) -> str:

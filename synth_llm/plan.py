@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synth_llm.errors import InputError, nearest
 from synth_llm.models.budget import Limits
+from synth_llm.objectives import Placed, expanded
 from synth_llm.prices import Priced, price_of
 from synth_llm.recipe import Recipe
 from synth_llm.source import Source
@@ -47,6 +48,8 @@ class Plan:
     steps: list[PlannedStep]
     prices: dict[str, Priced]
     """What the models cost, by their names in the recipe."""
+    written: Recipe
+    """The recipe as it was given: `recipe` has the steps and the target of its objectives too."""
 
     @property
     def expected(self) -> int:
@@ -95,24 +98,37 @@ def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
         have = source = frozenset(source_columns(recipe.source, base))
     except InputError as error:
         raise _placed(error, where, "source", ("source",)) from None
+    written, (recipe, placed) = recipe, _expanded(recipe, use, where)
+    use = use if recipe is written else Resources(recipe, base)
     _check_target(recipe, source, where)
-    titles = _titles(recipe)
     steps, rows = [], 1
-    for at, step in enumerate(recipe.steps):
+    for title, (step, loc) in zip(_titles(recipe), placed, strict=True):
         try:
             have = step.columns(have, use)  # type: ignore[attr-defined]
             for column in have:
                 if column.startswith("_"):
                     raise InputError(f"'{column}' cannot be a column: names that start with _ are ours")
         except InputError as error:
-            raise _placed(error, where, f"step {at + 1} ({step.type})", ("steps", at, step.type)) from None
-        steps.append(PlannedStep(step, titles[at], have, rows))
+            who = f"step {int(loc[1]) + 1} ({step.type})" if loc[0] == "steps" else ".".join(map(str, loc))
+            raise _placed(error, where, who, loc) from None
+        steps.append(PlannedStep(step, title, have, rows))
         rows *= step.makes
     _check_evaluate(recipe, base, have, where)
     prices = {name: price_of(entry, use.library) for name, entry in recipe.models.items()}
-    ready = Plan(recipe, use, source, steps, prices)
+    ready = Plan(recipe, use, source, steps, prices, written)
     ready.check_dollars(recipe.limits, where)
     return ready
+
+
+def _expanded(recipe: Recipe, use: Resources, where: Where) -> tuple[Recipe, list[Placed]]:
+    """The recipe with the steps of its objectives, each objective's errors at its place."""
+    placed = [Placed(step, ("steps", at, step.type)) for at, step in enumerate(recipe.steps)]
+    for name, objective in recipe.objectives.given.items() if recipe.objectives else ():
+        try:
+            recipe, placed = expanded(name, objective, recipe, placed, use)
+        except InputError as error:
+            raise _placed(error, where, f"objectives.{name}", ("objectives", name)) from None
+    return recipe, placed
 
 
 def _placed(error: InputError, where: Where, who: str, loc: tuple[str | int, ...]) -> InputError:

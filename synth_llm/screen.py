@@ -71,6 +71,22 @@ def funnel(manifest: Mapping[str, Any]) -> str:
     return table(("step", "in", "out", "rejected"), rows, ("in", "out"))
 
 
+def objectives(manifest: Mapping[str, Any]) -> str:
+    """What the objectives came to, before and after; empty without any."""
+    rows = [
+        (
+            one["objective"],
+            one["measure"],
+            "-" if one["before"] is None else f"{one['before']:.3g}",
+            one["before_of"],
+            f"{one['after']:.3g}",
+            one["after_of"],
+        )
+        for one in manifest.get("objectives", ())
+    ]
+    return table(("objective", "measure", "before", "of", "after", "of "), rows, ("before", "after")) if rows else ""
+
+
 BARS = " ▁▂▃▄▅▆▇█"
 
 

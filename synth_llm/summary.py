@@ -29,11 +29,21 @@ def checked(ready: Plan, asked: Estimate, folder: Path) -> str:
         f"source: {rows}; columns {', '.join(sorted(ready.source)) or '(none)'}",
         "",
         screen.table(("step", "changes", "columns after it"), steps),
+        *_by_objectives(ready),
         "",
     ]
     if not asked.steps:
         return "\n".join([*parts, "no model is asked"])
     return "\n".join([*parts, _calls(asked), "", *_prices(ready), "", *_in_all(ready, asked, folder)])
+
+
+def _by_objectives(ready: Plan) -> list[str]:
+    """What objectives make of the target; the steps that they add stand with the others, under their names."""
+    target = ready.recipe.target
+    if target is None or target == ready.written.target:
+        return []
+    said = ", ".join(f"{name} {value}" for name, value in target.model_dump(exclude_none=True).items())
+    return ["", f"target, by the objectives: {said}"]
 
 
 def _calls(asked: Estimate) -> str:
@@ -132,10 +142,11 @@ def counts(manifest: dict[str, Any]) -> str:
 def ending(folder: Path, manifest: dict[str, Any]) -> str:
     """The last lines of a run: what it used, where it lies, what to do next."""
     here, used = manifest["spent"]["this run"], [StepUsage(**one) for one in manifest["usage"]["this run"]]
-    replayed = sum(one.replayed for one in used)
+    replayed, reached = sum(one.replayed for one in used), screen.objectives(manifest)
     asked = screen.spent(here["requests"], here["seconds"], used)
     lines = [
         *["", screen.usage(used, replays=True)] * bool(used),
+        *["", reached] * bool(reached),
         "",
         counts(manifest),
         f"asked: {asked}" + (f"; {replayed:,} answers from the journal" if replayed else ""),

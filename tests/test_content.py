@@ -31,6 +31,9 @@ MADE: dict[str, Any] = {
     "shots": [{"text": "A shown text.", "label": "good", "topic": "bread"}],
     "seeds": [{"instruction": "Name a tree."}],
     "made": [{"instruction": "Count to three."}],
+    "avoid": [{"text": "A text that is there.", "instruction": "Name a river."}],
+    "target_texts": [{"text": "a text of the target ."}],
+    "column": "text",
 }
 """Values for variables that are no text."""
 
@@ -83,7 +86,8 @@ def test_a_prompt_says_what_it_gives(name):
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_is_used_by_a_recipe_or_a_default(name):
-    defaults = {"judge/label", "judge/compare", "judge/contaminated", "judge/quality", "judge/reference"}
+    judges = {"judge/label", "judge/compare", "judge/contaminated", "judge/quality", "judge/reference"}
+    defaults = judges | {"objectives/rewrite"}
     assert name in set().union(*map(used, RECIPES)) | defaults
 
 

@@ -68,9 +68,8 @@ class Hard(Step):
 
         student = self._taught(ctx)
         labels = {label: at for at, label in enumerate(student.labels)}
-        some = list(rows)  # an empty round has nothing to predict
-        proba = student.predict_proba(some) if some else []
-        for row, chances in zip(some, proba, strict=True):
+        some = list(rows)
+        for row, chances in zip(some, student.predict_proba(some), strict=True) if some else ():
             label = label_text(row.get(self.label))
             if label is None or not joined(row, named(self.column)).strip():
                 yield Rejected(row, Reject(MISSING, f"has no {self.label}, or no text"))
