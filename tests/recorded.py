@@ -23,11 +23,15 @@ RUNS = ROOT / "runs/generation"
 """Real runs are kept: what they asked is never asked again."""
 
 SMALL: dict[str, list[str]] = {
+    "entities": ["target.rows=4", "target.per=null"],
     "multi_label": ["target.rows=3"],
     "nli": ["target.rows=3"],
     "reviews": ["target.rows=4"],
     "scored_pairs": ["target.rows=3", "target.per=null"],
     "triplets": ["target.rows=3"],
+    "topic_tree": ["target.rows=3"],
+    "transform": ["steps.select.rows=4"],
+    "translate": ["target.rows=3", "target.round=3"],
     "self_instruct": ["target.rows=6", "target.round=6"],
     "questions": ["target.rows=4"],
 }

@@ -27,6 +27,7 @@ BLOCKS = [name for name in PROMPTS if name.startswith("blocks/")]
 PROMPTS = [name for name in PROMPTS if name not in BLOCKS]
 
 MADE: dict[str, Any] = {
+    "record": {"name": "Gull"},
     "labels": ["good", "bad"],
     "shots": [{"text": "A shown text.", "label": "good", "topic": "bread"}],
     "seeds": [{"instruction": "Name a tree."}],
