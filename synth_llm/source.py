@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from synth_llm import files
+from synth_llm import documents, files
 from synth_llm.errors import InputError, nearest
 from synth_llm.files import Place, Placed
 from synth_llm.row import ID, LINEAGE, PARENT, Row, canonical, source_id
@@ -52,7 +52,8 @@ class Source(BaseModel):
     run: str | None = None
     """The folder of an earlier run: its kept rows, as new source rows."""
     texts: str | None = None
-    """A folder of .txt and .md files, with its subfolders: columns `file` (path in the folder) and `text`, sorted."""
+    """A folder of .txt, .md, .html and .pdf files, with its subfolders: columns `file` (path in the folder) and `text`,
+    sorted. Of HTML the main text, as Markdown; of a PDF a row for each page, with its number in the column `page`."""
     parts: Annotated[dict[str, Source], Field(min_length=1)] | None = None
     """Several sources, one after the other; the column `origin` says which of them a row is of."""
     grid: Annotated[dict[str, list[Any]], AfterValidator(_grid), Field(min_length=1)] | None = None
@@ -223,15 +224,16 @@ def _texts(folder: Path) -> Iterator[Placed]:
     if not folder.is_dir():
         raise InputError("is not a folder of texts; for a file of rows use 'file'", folder)
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    names = [name for name in sorted(found) if name.lower().endswith((".txt", ".md")) and "/." not in f"/{name}"]
+    names = [name for name in sorted(found) if name.lower().endswith(documents.SUFFIXES) and "/." not in f"/{name}"]
     if not names:
-        raise InputError("holds no .txt or .md files", folder)
+        raise InputError(f"holds no {', '.join(documents.SUFFIXES)} files", folder)
     for name in names:
         place = Place(found[name], 1)
-        try:
-            yield place, files.checked({"file": name, "text": files.read_text(found[name])})
-        except ValueError as error:
-            raise place.error(str(error)) from error
+        for row in documents.read_document(found[name]):
+            try:
+                yield place, files.checked({"file": name, **row})
+            except ValueError as error:
+                raise place.error(str(error)) from error
 
 
 def _dataset(source: Source, name: str, base: Path) -> Iterator[Placed]:

@@ -23,6 +23,7 @@ SOURCES = sorted((ROOT / "synth_llm").rglob("*.py"))
 HEAVY = {
     *("aiohttp", "datasets", "faiss", "faker", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
     *("pypdf", "trafilatura"),
+    *("pypdf", "trafilatura"),
     *("evaluate", "matplotlib", "peft", "presidio_analyzer", "rapidfuzz", "ray", "rouge_score", "sacrebleu", "scipy"),
     *("sentence_transformers", "sklearn", "torch", "transformers", "trl", "vllm", "xllamacpp"),
 }

@@ -136,7 +136,20 @@ def test_extras_and_versions_agree() -> None:
     """Each tested version is pinned once, in order, and `all` is what can be installed together."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(project["optional-dependencies"]) == {
-        *("local", "curate", "pii", "embed", "evaluate", "vllm", "transformers", "train", "all", "dev")
+        *(
+            "local",
+            "augment",
+            "curate",
+            "documents",
+            "pii",
+            "embed",
+            "evaluate",
+            "vllm",
+            "transformers",
+            "train",
+            "all",
+            "dev",
+        )
     }
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line.partition("==")[0].lower() for line in lines if not line.startswith("#")]

@@ -313,7 +313,7 @@ def test_truncated_parquet_is_one_error() -> None:
         ({"file": "folder.csv"}, "folder.csv: cannot be read: Is a directory"),
         ({"run": "none"}, "no file or folder 'none'"),
         ({"texts": "one.txt"}, "one.txt: is not a folder of texts"),
-        ({"texts": "folder.csv"}, "folder.csv: holds no .txt or .md files"),
+        ({"texts": "folder.csv"}, "folder.csv: holds no .txt, .md, .html, .htm, .pdf files"),
         ({"texts": "bad"}, "bad/x.txt:2: is not UTF-8"),
         ({"dataset": "one.txt"}, "one.txt: is a file; name it with 'file'"),
         ({"dataset": "./nowhere"}, "no folder './nowhere'"),
