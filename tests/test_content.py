@@ -35,6 +35,8 @@ MADE: dict[str, Any] = {
     "avoid": [{"text": "A text that is there.", "instruction": "Name a river."}],
     "target_texts": [{"text": "a text of the target ."}],
     "column": "text",
+    "subjects": ["a bridge", "a lamp"],
+    "wordings": ["in haste"],
 }
 """Values for variables that are no text."""
 
