@@ -27,6 +27,8 @@ class Entry(NamedTuple):
     name: str
     origin: str
     about: str
+    more: str = ""
+    """Of a recipe: the models that it asks, and what 1,000 accepted rows cost when it was last run."""
 
 
 class Named(NamedTuple):
@@ -46,8 +48,12 @@ def entries(kind: str) -> list[Entry]:
     if kind not in get_args(Kind):
         raise InputError(f"no kind '{kind}'{nearest(kind, KINDS)}")
     about = _ABOUT[kind]
+    more = _recipe_more if kind == "recipes" else _nothing_more
     found = Library().names(cast("Kind", kind)).items()
-    return [Entry(name, place.origin, _said(about, name, place.path)) for name, place in found]
+    return [
+        Entry(name, place.origin, _said(about, name, place.path), _said(more, name, place.path))
+        for name, place in found
+    ]
 
 
 def named(name: str) -> Named:
@@ -136,6 +142,29 @@ def _prompt_about(name: str, path: Path) -> str:
 def _recipe_about(name: str, path: Path) -> str:
     value = strict_yaml.load(path).value
     return _first_line(str(value.get("about") or "")) if isinstance(value, dict) else ""
+
+
+def _recipe_more(name: str, path: Path) -> str:
+    """Its models, those of the last run where one is known, and what that run cost; empty when it cannot be read."""
+    from synth_llm import costs
+    from synth_llm.run_folder import RUNS
+
+    value = strict_yaml.load(path).value
+    models = value.get("models") if isinstance(value, dict) else None
+    if not models:
+        return "no model"
+    if not isinstance(models, dict) or not all(isinstance(model, dict) for model in models.values()):
+        return ""
+    known = costs.last(name, path, RUNS)
+    by_answer: dict[str, list[str]] = {}
+    for model, answers in (known[0].models if known else {k: costs.answering(v) for k, v in models.items()}).items():
+        by_answer.setdefault(answers, []).append(model)
+    said = "; ".join(f"{', '.join(named)}: {answers}" for answers, named in by_answer.items())
+    return f"{said}; {known[0].said(known[1])}" if known else f"{said}; not run yet"
+
+
+def _nothing_more(name: str, path: Path) -> str:
+    return ""
 
 
 def _filter_about(name: str, path: Path) -> str:

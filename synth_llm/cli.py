@@ -88,7 +88,10 @@ def list_(
 ) -> None:
     """List what there is to use, where each comes from, and what it is for.
 
-    Example: synth-llm list prompts
+    Of a recipe also the models that it asks, and what 1,000 accepted rows cost when it was last run: by your own run in
+    runs/, else by a small one of ours.
+
+    Example: synth-llm list recipes
     """
     from synth_llm import catalogue, screen
 
@@ -96,7 +99,7 @@ def list_(
     for number, one in enumerate(kinds):
         title = "" if kind else "\n" * bool(number) + f"{one.upper()}\n"
         rows = catalogue.entries(one)
-        typer.echo(title + (screen.table(("name", "from", "about"), rows) if rows else "(none)"))
+        typer.echo(title + (screen.listed(rows) if rows else "(none)"))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from synth_llm.account import StepUsage, together
 from synth_llm.row import ID, Row
 
 if TYPE_CHECKING:
+    from synth_llm.catalogue import Entry
     from synth_llm.run_folder import Call
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -52,6 +53,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequen
     out = StringIO()
     Console(file=out, width=_width(), color_system=None).print(shown)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def listed(entries: Sequence[Entry]) -> str:
+    """The catalogue of one kind: a line each, and a second one where there is more to say."""
+    if not any(entry.more for entry in entries):
+        return table(("name", "from", "about"), (entry[:3] for entry in entries))
+    wide = max(len(entry.name) for entry in entries)
+    lines = []
+    for entry in entries:
+        origin = "" if entry.origin == "built-in" else f" ({entry.origin})"
+        lines += [f"{entry.name:{wide}}  {entry.about}{origin}", *([f"    {entry.more}"] if entry.more else [])]
+    return "\n".join(map(visible, lines))
 
 
 def _width() -> int:

@@ -9,10 +9,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from synth_llm import Answer, Request, Result, run
+from synth_llm import Answer, Request, Result, costs, run
 from synth_llm.recipe import load_recipe
 from synth_llm.row import canonical
 from synth_llm.run_folder import journal_of
@@ -26,14 +27,18 @@ SMALL: dict[str, list[str]] = {
     "entities": ["target.rows=4", "target.per=null"],
     "multi_label": ["target.rows=3"],
     "nli": ["target.rows=3"],
+    "clair": ["target.rows=2", "target.round=2"],
+    "kto": ["target.rows=4", "target.round=2"],
     "reviews": ["target.rows=4"],
     "scored_pairs": ["target.rows=3", "target.per=null"],
     "triplets": ["target.rows=3"],
+    "personas": ["target.rows=3", "target.round=1"],
     "topic_tree": ["target.rows=3"],
     "transform": ["steps.select.rows=4"],
     "translate": ["target.rows=3", "target.round=3"],
     "self_instruct": ["target.rows=6", "target.round=6"],
     "questions": ["target.rows=4"],
+    "ultrafeedback": ["target.rows=2", "target.round=2"],
 }
 """What makes a recipe's run small, by its name; a recipe that is not here has a target of `ROWS` rows."""
 ROWS = 6
@@ -109,11 +114,23 @@ def _small(answer: Answer) -> dict[str, Any]:
     return {key: body[key] for key in ("choices", "usage", "error") if key in body}
 
 
+def measure(name: str, folder: Path) -> None:
+    """Write what the run in `folder` took beside the recipes, for `synth-llm list recipes`."""
+    cost = costs.of_manifest(json.loads((folder / "manifest.json").read_text()))
+    path = ROOT / "recipes" / costs.MEASURED
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if cost is not None:
+        known[name] = asdict(cost)
+    lines = ",\n".join(f"{json.dumps(recipe)}: {json.dumps(known[recipe])}" for recipe in sorted(known))
+    path.write_text(f"{{\n{lines}\n}}\n")
+
+
 def main(names: list[str]) -> None:
     """Run and record the recipes named, or all."""
     for name in names or recipes():
         result = real(name)
         path = record(name, RUNS / name)
+        measure(name, RUNS / name)
         print(
             f"{name}: {result.why or 'complete'}, {result.stats['kept']} kept; {path.stat().st_size / 1024:.0f} KB",
             flush=True,

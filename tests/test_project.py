@@ -61,7 +61,7 @@ def test_a_recipe_is_ejected_with_its_data_and_nothing_outside_of_its_folder(her
 
 def test_the_catalogue_says_where_things_come_from_and_runs_no_code() -> None:
     filters = {entry.name: entry for entry in catalogue.entries("filters")}
-    assert filters["words"] == ("words", "SYNTH_LLM_PATH", "Drops words.")
+    assert filters["words"][:3] == ("words", "SYNTH_LLM_PATH", "Drops words.")
     assert filters["length"].origin == "built-in"
     prompts = {entry.name: entry.about for entry in catalogue.entries("prompts")}
     assert prompts["words"] == "Says words."
