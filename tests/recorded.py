@@ -39,6 +39,9 @@ SMALL: dict[str, list[str]] = {
     "self_instruct": ["target.rows=6", "target.round=6"],
     "questions": ["target.rows=4"],
     "ultrafeedback": ["target.rows=2", "target.round=2"],
+    "rare_labels": ["target.rows=3"],
+    "domain_shift": ["target.rows=4"],
+    "edge_cases": ["target.rows=4"],
 }
 """What makes a recipe's run small, by its name; a recipe that is not here has a target of `ROWS` rows."""
 ROWS = 6

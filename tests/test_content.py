@@ -37,6 +37,8 @@ MADE: dict[str, Any] = {
     "column": "text",
     "subjects": ["a bridge", "a lamp"],
     "wordings": ["in haste"],
+    "task_kind": "choice",
+    "operation": "breadth",
 }
 """Values for variables that are no text."""
 

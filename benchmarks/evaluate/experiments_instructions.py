@@ -79,7 +79,7 @@ def _generated(folder: Path, candidates: int) -> tuple[list[str], list[str], int
         "steps": [
             {"sample": {"name": "seeds", "n": 6, "into": "seeds", "fixed": True}},
             {"sample": {"name": "made", "from": "accepted", "n": 2, "into": "made"}},
-            {"generate": {"prompt": "generate/instruction", "model": "writer"}},
+            {"generate": {"prompt": "instruct/instructions", "model": "writer", "with": {"count": 1}}},
             {"map": {"drop": ["seeds", "made"]}},
             {"filter": {"column": "instruction", "use": [{"length": {"min_words": 4, "max_words": 40}}, "refusal"]}},
             {"dedup": {"column": "instruction", "by": "rouge", "against": ["examples"]}},
