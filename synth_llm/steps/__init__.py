@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from synth_llm.steps.balance import Balance
     from synth_llm.steps.chunk import Chunk
     from synth_llm.steps.compare import Compare
+    from synth_llm.steps.converse import Converse
     from synth_llm.steps.decontaminate import Decontaminate
     from synth_llm.steps.dedup import Dedup
     from synth_llm.steps.draw import Draw
@@ -47,6 +48,7 @@ __all__ = [
     "Balance",
     "Chunk",
     "Compare",
+    "Converse",
     "DatasetStep",
     "Decontaminate",
     "Dedup",
@@ -85,6 +87,7 @@ BUILT_IN = {
     "balance": "Balance",
     "chunk": "Chunk",
     "compare": "Compare",
+    "converse": "Converse",
     "decontaminate": "Decontaminate",
     "dedup": "Dedup",
     "draw": "Draw",
