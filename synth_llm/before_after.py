@@ -131,4 +131,4 @@ def _some(rows: Sequence[Any]) -> Sequence[Any]:
 
 
 def _vectors(plan: Plan, texts: Sequence[str]) -> np.ndarray:
-    return plan.use.encoder().encode(texts)
+    return plan.use.encoder(plan.recipe.objectives.encoder if plan.recipe.objectives else None).encode(texts)

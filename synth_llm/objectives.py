@@ -105,11 +105,13 @@ class Objectives(BaseModel):
     """Rows that read like a target sample."""
     edge_cases: EdgeCases | None = None
     """Rows where real ones are few, and such as a student gets wrong."""
+    encoder: str | None = None
+    """The encoder that all of them see texts by; the packaged one when absent."""
 
     @property
     def given(self) -> dict[str, Any]:
         """Those that the recipe has, by name."""
-        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        return {name: value for name in _BY_NAME if (value := getattr(self, name)) is not None}
 
 
 class Placed(NamedTuple):
@@ -150,7 +152,7 @@ def _diversity(
                 "`{% from 'blocks/avoid.jinja' import unlike %}` and `{{ unlike(avoid | default([])) }}` into it, "
                 "or set `avoid: 0`"
             )
-        near = {"from": "accepted", "nearest": it.column, "n": it.avoid, "into": AVOID}
+        near = {"from": "accepted", "nearest": it.column, "n": it.avoid, "into": AVOID, **_encoder(recipe)}
         steps = _around(steps, at, "diversity", [("sample", "nearest accepted rows", near)], [_drop(AVOID)])
     return steps, _in_rounds(target)
 
@@ -162,7 +164,7 @@ def _balance(it: Balance, steps: list[Placed], recipe: Recipe, use: Resources) -
     if target is not None and target.per not in (None, it.column):
         raise InputError(f"target.per is '{target.per}', not '{it.column}'")
     if not use.examples:
-        raise InputError("the rows that exist are the source's 'examples'; there are none")
+        raise InputError("the examples are empty")
     if target is not None:
         return steps, target.model_copy(update={"per": it.column, "counting": "examples"})
     there = Counter(cell_of(row, it.column) for row in use.examples)
@@ -183,9 +185,10 @@ def _domain_shift(
         "gives": {it.column: "string"},
         "with": {"column": it.column, "keep": it.keep},
     }
+    nearest = {"from": it.to, "nearest": it.column, "n": it.shots, "into": TARGET_TEXTS, **_encoder(recipe)}
     own: list[tuple[str, str, Mapping[str, Any]]] = [
         ("map", "keep the original", {"set": {ORIGINAL: it.column}}),
-        ("sample", "nearest target texts", {"from": it.to, "nearest": it.column, "n": it.shots, "into": TARGET_TEXTS}),
+        ("sample", "nearest target texts", nearest),
         ("generate", "rewrite", rewrite),
         _drop(TARGET_TEXTS),
     ]
@@ -205,8 +208,9 @@ def _edge_cases(
         raise InputError(
             f"a row that a student gets wrong may be wrong itself; add a step that judges ({', '.join(JUDGES)})"
         )
-    there = {"column": it.column, "to": it.to, "between": [0, 1], "into": EDGE}
+    there = {"column": it.column, "to": it.to, "between": [0, 1], "into": EDGE, **_encoder(recipe)}
     missed = {"column": it.column, "label": it.label, "student": it.student, "on_easy": "flag", "into": MISSED}
+    missed |= _encoder(recipe)
     case = f"{EDGE} >= {it.thin} and {EDGE} <= 0.99 or {MISSED}"
     new = _steps(
         "edge_cases",
@@ -234,6 +238,11 @@ _BY_NAME: dict[str, Callable[[Any, list[Placed], Recipe, Resources], tuple[list[
 def cell_of(row: Row, column: str) -> str:
     """The cell of a target that a row belongs to."""
     return dumps(row.get(column))
+
+
+def _encoder(recipe: Recipe) -> dict[str, Any]:
+    """The setting of a step that embeds."""
+    return {"encoder": recipe.objectives.encoder if recipe.objectives else None}
 
 
 def _making(column: str, steps: list[Placed], use: Resources) -> int | None:

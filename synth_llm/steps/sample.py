@@ -43,7 +43,7 @@ class Sample(Step):
     """One draw for all rows that match alike: their prompts then begin alike, and engines read that part once."""
     nearest: str | list[str] | None = None
     """Instead of a draw, the nearest first: a column of the candidates, or several, whose text's vector is held against
-    that of the row's own texts (of its lists, such as shots, where it has no other)."""
+    that of the row's own; a row that has no such column yet is taken by its other texts, or by what its lists hold."""
     encoder: str | None = None
     """For `nearest`: the encoder; the packaged one when absent."""
 
@@ -113,7 +113,7 @@ class _Pool:
             return []
         rows, hashes, weights = self.groups[self._group(row)]
         if self.step.nearest:
-            far = 1 - self._vectors(row, ctx) @ ctx.encode([_said(row)], self.step.encoder)[0]
+            far = 1 - self._vectors(row, ctx) @ ctx.encode([_said(row, self.step.nearest)], self.step.encoder)[0]
             return [rows[int(i)] for i in np.argsort(np.round(far, 4), kind="stable")[: self.step.n]]
         whose = self._group(row) if self.step.fixed else row["_id"]
         own = _hashes([canonical([ctx.seed, ctx.step, whose])])[0]
@@ -136,10 +136,10 @@ class _Pool:
         return canonical([row.get(column) for column in self.step.matched])
 
 
-def _said(row: Row) -> str:
-    """What a row says: its own texts and numbers; where it has none, what its lists hold."""
-    own = {name: value for name, value in public(row).items() if not isinstance(value, list | dict)}
-    return joined(own, list(own)).strip() or joined(row, list(public(row)))
+def _said(row: Row, columns: str | list[str]) -> str:
+    """The row's text in these columns; where it has none, its other texts and numbers, else what its lists hold."""
+    others = [name for name, value in public(row).items() if not isinstance(value, list | dict)]
+    return joined(row, named(columns)).strip() or joined(row, others).strip() or joined(row, list(public(row)))
 
 
 def _weight(row: Row, column: str) -> float:
