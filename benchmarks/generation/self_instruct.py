@@ -51,7 +51,7 @@ def bar() -> Iterator[Bar]:
             sets=[
                 f"source.examples={json.dumps(str(seeds))}",
                 f"target.rows={WANTED}",
-                "target.round=4",
+                "target.round=1",
                 f"steps.3.with.count={AT_ONCE}",
                 f'models.writer.stop=["\\n{AT_ONCE + 1}."]',
                 "models.writer.max_tokens=600",
