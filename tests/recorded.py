@@ -35,7 +35,7 @@ SMALL: dict[str, list[str]] = {
     "personas": ["target.rows=2", "target.round=2"],
     "topic_tree": ["target.rows=3"],
     "transform": ["steps.select.rows=3"],
-    "translate": ["target.rows=2", "target.round=2"],
+    "translate": ["target.rows=1", "target.round=1"],
     "self_instruct": ["target.rows=5", "target.round=1"],
     "evol_instruct": ["target.rows=4", "target.round=2"],
     "questions": ["target.rows=4"],
