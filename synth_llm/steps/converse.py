@@ -19,8 +19,8 @@ class Converse(Step):
     """Adds `messages`, a list of `{role, content}` that begins with the user and ends with the assistant, and `ended`.
 
     The user's prompt sees the row, `messages` so far and `done`; it may say `speaks: user`, which lets an aligned model
-    go on as users do. The assistant's prompt sees `messages` alone, so that nothing of what the user wants is told to it
-    but by the user. Two models that talk to each other: Ding et al. 2023 (UltraChat, arXiv 2305.14233), section 3.
+    go on as users do. The assistant's prompt sees `messages` alone: what the user wants, it hears from the user. Two
+    models that talk to each other: UltraChat (Ding et al. 2023, arXiv 2305.14233).
     """
 
     type: ClassVar[str] = "converse"
@@ -36,7 +36,7 @@ class Converse(Step):
     turns: int = Field(default=4, ge=1)
     """Messages of the user at most."""
     max_words: int = Field(default=600, ge=1)
-    """No further message is asked for when the conversation has so many words: it is to fit into the models' context."""
+    """No further message is asked for when the conversation has so many words: it has to fit into a context."""
     done: str = "[DONE]"
     """What the user's side writes when it has what it wanted. What it writes beside that is not kept."""
     with_: dict[str, Any] = Field(default={}, alias="with")
