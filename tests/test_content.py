@@ -15,6 +15,7 @@ from synth_llm.library import Library, check_settings, filter_settings, load_fil
 from synth_llm.plan import plan
 from synth_llm.prompt import load_prompt
 from synth_llm.recipe import load_recipe
+from tests.test_recorded import embeds
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = Library(ROOT)
@@ -29,7 +30,7 @@ PROMPTS = [name for name in PROMPTS if name not in BLOCKS]
 MADE: dict[str, Any] = {
     "record": {"name": "Gull"},
     "labels": ["good", "bad"],
-    "shots": [{"text": "A shown text.", "label": "good", "topic": "bread"}],
+    "shots": [{"text": "A shown text.", "label": "good", "topic": "bread", "instruction": "Ask.", "output": "So."}],
     "seeds": [{"instruction": "Name a tree."}],
     "made": [{"instruction": "Count to three."}],
     "avoid": [{"text": "A text that is there.", "instruction": "Name a river."}],
@@ -38,6 +39,7 @@ MADE: dict[str, Any] = {
     "subjects": ["a bridge", "a lamp"],
     "wordings": ["in haste"],
     "task_kind": "choice",
+    "texts": ["A text of the task."],
     "operation": "breadth",
 }
 """Values for variables that are no text."""
@@ -92,16 +94,13 @@ def test_a_prompt_says_what_it_gives(name):
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_is_used_by_a_recipe_or_a_default(name):
     judges = {"judge/label", "judge/compare", "judge/contaminated", "judge/quality", "judge/reference"}
-    defaults = judges | {"objectives/rewrite"}
+    of_new = {f"new/{part}" for part in ("answer", "attributes", "instruction", "meaning", "text")}
+    defaults = judges | of_new | {"objectives/rewrite"}
     assert name in set().union(*map(used, RECIPES)) | defaults
 
 
-def by_meaning(name: str) -> bool:
-    return "by: meaning" in (ROOT / "recipes" / f"{name}.yaml").read_text()
-
-
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.encoder if by_meaning(name) else ()) for name in RECIPES]
+    "name", [pytest.param(name, marks=pytest.mark.encoder if embeds(name) else ()) for name in RECIPES]
 )
 def test_a_recipe_plans_and_is_short(name):
     recipe, file = load_recipe(ROOT / "recipes" / f"{name}.yaml")
