@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 STRICT = ConfigDict(extra="forbid", frozen=True)
 AVOID, ORIGINAL, TARGET_TEXTS, EDGE, MISSED = "avoid", "original", "target_texts", "edge", "missed"
-ROUNDS = 8
-"""Into so many rounds a target is cut where later rows depend on those accepted, unless it says how many itself."""
+ROUNDS, SMALLEST = 8, 4
+"""Where later rows depend on those accepted a target is cut into so many rounds, of so many candidates at least, unless
+it says itself how many a round has."""
 JUDGES = ("judge", "label_check", "compare")
 
 
@@ -289,4 +290,4 @@ def _in_rounds(target: Target | None) -> Target | None:
     """The target in rounds, as each looks at what those before it accepted."""
     if target is None or target.round is not None:
         return target
-    return target.model_copy(update={"round": math.ceil(target.rows / ROUNDS)})
+    return target.model_copy(update={"round": max(SMALLEST, math.ceil(target.rows / ROUNDS))})
