@@ -55,7 +55,7 @@ TURN = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]
         (INST, [], "[INST] ", "[/INST]"),
         (INST, [SYSTEM], "[INST] <<SYS>>\nS\n<</SYS>>\n\n", "[/INST]"),
         (INST, TURN, "[INST] u [/INST] a </s>[INST] ", "[/INST]"),
-        (ZEPHYR, [SYSTEM], "\n<|system|>\nS</s>\n\n<|user|>\n", "</s>"),
+        (ZEPHYR, [SYSTEM], "<|system|>\nS</s>\n<|user|>\n", "</s>"),
         (PLAIN, TURN, "USER: u\nASSISTANT: a\nUSER: ", "ASSISTANT:"),
     ],
 )
@@ -153,7 +153,7 @@ def test_which_template_a_model_has(tmp_path):
     assert source(engine="openai", model="gpt", template="own.jinja") == INST
     assert source(engine="vllm", model="org/name", arguments={"chat_template": "own.jinja"}) == INST
     assert source(engine="function", function=lambda request: "") == CHATML
-    with pytest.raises(InputError, match=r"model 'm' is to speak as the user: .* template: FILE"):
+    with pytest.raises(InputError, match=r"model 'm' is to speak as the user: .*`template: FILE`"):
         source(engine="openai", model="gpt")
 
 
