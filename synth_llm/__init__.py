@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from synth_llm.execute import Result, run, run_async
     from synth_llm.models.budget import Limits
     from synth_llm.models.request import Answer, Request
+    from synth_llm.new import Project, new_project
     from synth_llm.recipe import ModelEntry, Recipe, Target
     from synth_llm.row import Row, Verdict
     from synth_llm.source import Source
@@ -58,6 +59,7 @@ _HOMES = {
     "synth_llm.errors": ("FatalError", "InputError", "MissingExtra", "SynthError"),
     "synth_llm.models.budget": ("Limits",),
     "synth_llm.models.request": ("Answer", "Request"),
+    "synth_llm.new": ("Project", "new_project"),
     "synth_llm.recipe": ("ModelEntry", "Recipe", "Target"),
     "synth_llm.row": ("Row", "Verdict"),
     "synth_llm.evaluation.evaluate": ("evaluate",),
@@ -130,6 +132,7 @@ __all__ = [
     "Mix",
     "ModelEntry",
     "Pairs",
+    "Project",
     "Quality",
     "Recipe",
     "Redact",
@@ -146,6 +149,7 @@ __all__ = [
     "Target",
     "Verdict",
     "evaluate",
+    "new_project",
     "run",
     "run_async",
 ]

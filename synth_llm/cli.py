@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth_llm.cli_evaluate import after_run, evaluate
+from synth_llm.cli_new import new
 from synth_llm.cli_techniques import techniques
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.mock.command import mock
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich is imported where it is used: help stays quick
     help="From a task and a handful of examples to a curated dataset.\n\n"
-    "Begin with `synth-llm init`, or run a built-in recipe: `synth-llm run reviews`.",
+    "Begin with `synth-llm new`, or run a built-in recipe: `synth-llm run reviews`.",
 )
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's file, or its name in the library.")]
@@ -389,6 +390,7 @@ def push(
     typer.echo(hub.push(run_folder.find_run(run), repo, private=not public))
 
 
+app.command()(new)
 app.command()(evaluate)
 app.command()(techniques)
 app.command()(mock)
