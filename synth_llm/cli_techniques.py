@@ -16,7 +16,7 @@ def techniques(
     kind: Annotated[str, typer.Option("--kind", help="What the texts are, in words: 'film review'.")] = "text",
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="oversample, edits, prompted or fine_tuned; all by default."),
+        typer.Option("--only", metavar="NAME", help="oversample, eda, prompted or fine_tuned; all by default."),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=2, help="Rows that each technique makes.")] = 60,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Draws of each technique.")] = 3,

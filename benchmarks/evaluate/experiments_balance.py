@@ -1,8 +1,8 @@
 """The first experiment: an imbalanced set, before and after rules that fill its rare classes.
 
 TREC's six classes with a long tail, the commonest 50 times as large as the rarest (Cui et al. 2019, arXiv 1901.05555,
-section 5.1). Rules: `balance` to the commonest class by copies; and copies with a tenth of their words swapped or
-deleted. Student: the probe. Test rows keep their natural sizes.
+section 5.1). Rules: `balance` to the commonest class by copies; and by variants instead, those of the step `augment`:
+synonyms replaced or inserted, words swapped or deleted (EDA). Student: the probe. Test rows keep their natural sizes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from synth_llm.evaluation.contrast import Bench
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.evaluation.settings import Evaluate
-from synth_llm.evaluation.techniques import Job, edits
+from synth_llm.evaluation.techniques import Job, eda
 from synth_llm.measure.agreement import accuracy
 from synth_llm.measure.interval import Interval
 from synth_llm.measure.two_level import difference, interval, macro_f1s
@@ -43,7 +43,7 @@ def experiment(folder: Path, small: bool) -> Part:
     sets = {
         BEFORE: thin,
         "balance, copies": [_copied(one, folder) for one in thin],
-        "balance, edited copies": [_edited(one, seed, folder) for seed, one in enumerate(thin)],
+        "balance, EDA": [_varied(one, seed, folder) for seed, one in enumerate(thin)],
     }
     side = Side("made", thin[0], ["text"], "label")
     bench = Bench(Data(Evaluate(), Resources(NEITHER, Path()), side, test=Side("test", test, ["text"], "label")))
@@ -64,7 +64,6 @@ def experiment(folder: Path, small: bool) -> Part:
     columns = ["training set", "rows", "different texts", "largest by smallest class", "macro-F1"]
     columns += [f"less {BEFORE}", "accuracy, first draw"]
     part.tables.append(Table("balance", "An imbalanced set, before and after", columns, lines))
-    part.notes.append("Words are swapped and left out; synonyms and back-translation are not among these rules yet.")
     return part
 
 
@@ -86,13 +85,13 @@ def _copied(rows: list[Row], folder: Path) -> list[Row]:
         return [{"text": row["text"], "label": row["label"]} for row in run(recipe, out=Path(place, "run")).kept]
 
 
-def _edited(rows: list[Row], seed: int, folder: Path) -> list[Row]:
-    """The rows, and edited copies until every class is as large as the commonest."""
+def _varied(rows: list[Row], seed: int, folder: Path) -> list[Row]:
+    """The rows, and variants of them until every class is as large as the commonest."""
     counts = Counter(row["label"] for row in rows)
     most, found = max(counts.values()), list(rows)
     for label, count in counts.items():
         own = [row for row in rows if row["label"] == label]
-        found += edits(Job(own, most - count, "question", seed, folder)).rows
+        found += eda(Job(own, most - count, "question", seed, folder)).rows
     return found
 
 

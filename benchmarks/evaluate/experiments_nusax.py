@@ -41,7 +41,7 @@ def experiment(folder: Path, small: bool) -> Part:
         kind="Javanese text",
         rows=6 if small else ROWS,
         seeds=DRAWS,
-        names=["oversample", "edits", "prompted"],
+        names=["oversample", "eda", "prompted"],
         folder=folder,
         writer=WRITER,
     )

@@ -22,6 +22,7 @@ from synth_llm.measure.two_level import Scores, difference, interval
 from synth_llm.output import write_text
 from synth_llm.recipe import ModelEntry, Recipe
 from synth_llm.row import Row, canonical, digest
+from synth_llm.rules.edits import EDA, variants
 from synth_llm.steps.context import Resources
 
 TEXT, LABEL = "text", "label"
@@ -36,8 +37,6 @@ WRITER = ModelEntry(
 SHOTS = 8
 TRIES = 5
 """A model is asked at most so many times for each row; a technique that makes fewer than wanted says so."""
-CHANGED = 0.1
-"""The share of a text's words that `edits` swaps or deletes (Wei and Zou 2019, section 2)."""
 FILTERS = [{"length": {"min_words": 3, "max_words": 60}}, "repetition", "refusal", "placeholder"]
 """What a written text must pass."""
 
@@ -106,22 +105,12 @@ def oversample(job: Job) -> Made:
     return Made(made)
 
 
-def edits(job: Job) -> Made:
-    """The seeds with a tenth of their words swapped in pairs, or deleted (EDA without synonyms: arXiv 1901.11196)."""
+def eda(job: Job) -> Made:
+    """A variant of each by the rules of EDA (arXiv 1901.11196), as the step `augment` makes them."""
     draw = random.Random(job.seed)
-    return Made([{**row, TEXT: _edited(row[TEXT], draw)} for row in oversample(job).rows])
-
-
-def _edited(text: str, draw: random.Random) -> str:
-    words = text.split()
-    some = max(1, round(CHANGED * len(words)))
-    if draw.random() < 0.5 and len(words) > some:
-        gone = set(draw.sample(range(len(words)), some))
-        return " ".join(word for at, word in enumerate(words) if at not in gone)
-    for _ in range(some if len(words) > 1 else 0):
-        one, other = draw.sample(range(len(words)), 2)
-        words[one], words[other] = words[other], words[one]
-    return " ".join(words)
+    rows = oversample(job).rows
+    found = [variants(row[TEXT], EDA, 1, draw) for row in rows]
+    return Made([{**row, TEXT: new[0][1]} if new else row for row, new in zip(rows, found, strict=True)])
 
 
 def prompted(job: Job) -> Made:
@@ -170,7 +159,7 @@ def _written(job: Job, writer: ModelEntry, first: list[dict[str, Any]], more: di
 
 TECHNIQUES: dict[str, Technique] = {
     "oversample": oversample,
-    "edits": edits,
+    "eda": eda,
     "prompted": prompted,
     "fine_tuned": fine_tuned,
 }

@@ -30,16 +30,16 @@ class Augment(Step):
     `eda`: these four; `aeda`: punctuation inserted; `typos`; `blanks`: words become `___`, for a model to fill."""
     column: str = "text"
     """The column whose text is changed."""
-    n: int = Field(default=4, ge=1)
-    """Variants of each row."""
+    n: int = Field(default=1, ge=1)
+    """Variants of each row. A student on vectors of texts loses with many; networks that learn words anew gain."""
     strength: float | None = Field(default=None, gt=0, le=0.5)
     """The share of a text's words that is changed, one at least; by default 0.1, and up to a third for `aeda`."""
     keep: bool = False
-    """The row itself stays too, before its variants; its `augmented` is `original`."""
+    """The text as it is stays too, before its variants; its `augmented` is `original`."""
 
     @property
     def makes(self) -> int:
-        """The variants, and the row."""
+        """The variants, and the text as it is."""
         return self.n + self.keep
 
     @property
@@ -65,7 +65,9 @@ class Augment(Step):
             raise Reject("no variant", f"{self.column}: {', '.join(self.edits)} cannot change this text")
         if missing := self.n - len(made):
             ctx.report("missing variants", ctx.notes.report.get("missing variants", 0) + missing)
-        children = [
-            child_of(row, (number,), {self.column: new, AUGMENTED: edit}) for number, (edit, new) in enumerate(made)
+        texts = [(ORIGINAL, text)] * self.keep + made
+        first = 0 if self.keep else 1  # a variant has the same id, whether or not the row stays
+        return [
+            child_of(row, (number,), {self.column: new, AUGMENTED: edit})
+            for number, (edit, new) in enumerate(texts, first)
         ]
-        return [{**row, AUGMENTED: ORIGINAL}, *children] if self.keep else [*children]
