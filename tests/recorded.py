@@ -45,7 +45,7 @@ SMALL: dict[str, list[str]] = {
     "edge_cases": ["target.rows=4"],
 }
 """What makes a recipe's run small, by its name; a recipe that is not here has a target of `ROWS` rows."""
-ROWS = 6
+ROWS = 3
 
 
 def recipes() -> list[str]:
