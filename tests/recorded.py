@@ -46,6 +46,9 @@ SMALL: dict[str, list[str]] = {
     "rare_labels": ["target.rows=3"],
     "domain_shift": ["target.rows=4"],
     "edge_cases": ["target.rows=4"],
+    "zero_shot": ["target.rows=3", "steps.generate.with.count=2"],
+    "few_shot": ["target.rows=4", "steps.generate.with.count=2"],
+    "contrast": ["target.rows=3", "target.per=null", "steps.generate.with.count=2"],
 }
 """What makes a recipe's run small, by its name; a recipe that is not here has a target of `ROWS` rows."""
 ROWS = 3
