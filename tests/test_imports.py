@@ -23,7 +23,6 @@ SOURCES = sorted((ROOT / "synth_llm").rglob("*.py"))
 HEAVY = {
     *("aiohttp", "datasets", "faiss", "faker", "huggingface_hub", "lingua", "numpy", "pandas", "pyarrow"),
     *("pypdf", "trafilatura"),
-    *("pypdf", "trafilatura"),
     *("evaluate", "matplotlib", "peft", "presidio_analyzer", "rapidfuzz", "ray", "rouge_score", "sacrebleu", "scipy"),
     *("sentence_transformers", "sklearn", "torch", "transformers", "trl", "vllm", "xllamacpp"),
 }
@@ -56,8 +55,7 @@ LAYERS = (
     ("against",),
     ("models", "embed", "embed_local", "encoders", "evaluation.settings", "measure", "similar", "student", "vectors"),
     ("steps",),
-    ("objectives",),
-    ("recipe", "candidates", "rounds"),
+    ("objectives", "recipe", "candidates", "rounds"),
     ("account", "prices", "plan", "segment", "output"),
     ("manifest", "before_after"),
     ("execute", "publish"),
