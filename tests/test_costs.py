@@ -84,3 +84,10 @@ def test_a_recipe_that_cannot_be_read_is_still_listed(here: Path):
     assert "cannot be read" in listed()
     (here / "recipes/words.yaml").write_text("models: {writer: 3}\n")
     assert listed() == ""
+
+
+def test_our_own_figures_are_of_recipes_that_are_there():
+    recipes = Path(catalogue.__file__).parent.parent / "recipes"
+    for name, values in json.loads((recipes / costs.MEASURED).read_text()).items():
+        assert (recipes / f"{name}.yaml").is_file()
+        assert costs.Cost(**values).accepted
