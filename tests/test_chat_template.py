@@ -132,9 +132,8 @@ def test_a_gguf_file_without_a_template_says_so(tmp_path):
 @pytest.mark.parametrize("form", ["config", "named", "file"])
 def test_a_folder_tells_its_template_and_end(tmp_path, eos, form):
     named = [{"name": "tool_use", "template": "x"}, {"name": "default", "template": ZEPHYR}]
-    config = {"eos_token": eos} | {"config": {"chat_template": ZEPHYR}, "named": {"chat_template": named}, "file": {}}[
-        form
-    ]
+    forms: dict[str, Any] = {"config": {"chat_template": ZEPHYR}, "named": {"chat_template": named}}
+    config = {"eos_token": eos, **forms.get(form, {})}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     if form == "file":
         (tmp_path / "chat_template.jinja").write_text(ZEPHYR)

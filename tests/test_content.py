@@ -41,6 +41,7 @@ MADE: dict[str, Any] = {
     "task_kind": "choice",
     "texts": ["A text of the task."],
     "operation": "breadth",
+    "messages": [{"role": "user", "content": "Is it far?"}, {"role": "assistant", "content": "Ten minutes."}],
 }
 """Values for variables that are no text."""
 
@@ -48,7 +49,17 @@ MADE: dict[str, Any] = {
 def used(name: str) -> set[str]:
     """The prompts that a recipe names."""
     recipe, _ = load_recipe(ROOT / "recipes" / f"{name}.yaml")
-    return {prompt for step in recipe.steps if (prompt := getattr(step, "prompt", None))}
+    return {prompt for step in recipe.steps for kind in ("prompt", "answer") if (prompt := getattr(step, kind, None))}
+
+
+def speaks_as_user(name: str) -> bool:
+    """Whether a recipe needs a chat template of weights, which the default tests do not have."""
+    return any(load_prompt(prompt, LIBRARY).speaks == "user" for prompt in used(name))
+
+
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    """What planning a recipe needs."""
+    return [pytest.mark.encoder] * embeds(name) + [pytest.mark.local] * speaks_as_user(name)
 
 
 def variables(names: frozenset[str]) -> dict[str, Any]:
@@ -68,7 +79,7 @@ def test_a_prompt_renders_with_and_without_what_is_optional(name):
     assert prompt.about.endswith((".", ")."))
     for names in (prompt.needs, prompt.needs | prompt.optional):
         messages = prompt.render(variables(names))
-        assert messages[-1]["role"] == "user"
+        assert (messages[-1]["role"] == "user") == (prompt.speaks == "assistant")
         assert all(message["content"].strip() == message["content"] != "" for message in messages)
         said = "\n".join(message["content"] for message in messages)
         assert not re.search(r"{{|}}|{%|%}|{#|Undefined", said), "nothing of the template is left"
@@ -100,7 +111,7 @@ def test_a_prompt_is_used_by_a_recipe_or_a_default(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.encoder if embeds(name) else ()) for name in RECIPES]
+    "name", [pytest.param(name, marks=marks(name)) for name in RECIPES]
 )
 def test_a_recipe_plans_and_is_short(name):
     recipe, file = load_recipe(ROOT / "recipes" / f"{name}.yaml")

@@ -20,8 +20,9 @@ PROMPTS = {
     "{% for m in messages %}{% if m.role == 'user' %}{% user %}{{ m.content }}{% enduser %}"
     "{% else %}{% assistant %}{{ m.content }}{% endassistant %}{% endif %}{% endfor %}",
     "assistant": "{% for m in messages %}{% if m.role == 'user' %}{% user %}{{ m.content }}{% enduser %}"
-    "{% else %}{% assistant %}{{ m.content }}{% endassistant %}{% endif %}{% endfor %}",
-    "nosy": "{% user %}{{ goal }}{{ messages }}{% enduser %}",
+    "{% else %}{% assistant %}{{ m.content }}{% endassistant %}{% endif %}{% endfor %}"
+    "{% user %}{{ message }}{% enduser %}",
+    "nosy": "{% user %}{{ goal }}{{ message }}{{ messages }}{% enduser %}",
     "score": "---\ngives: {score: 1..5}\n---\n{{ goal }}{{ messages }}{{ done }}",
 }
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from synth_llm.errors import InputError, Reject
+from synth_llm.models.request import Message
 from synth_llm.row import LINEAGE, Row, canonical
 from synth_llm.similar.exact import normalised
 from synth_llm.steps.context import Context, Resources
@@ -19,8 +20,8 @@ class Converse(Step):
     """Adds `messages`, a list of `{role, content}` that begins with the user and ends with the assistant, and `ended`.
 
     The user's prompt sees the row, `messages` so far and `done`; it may say `speaks: user`, which lets an aligned model
-    go on as users do. The assistant's prompt sees `messages` alone: what the user wants, it hears from the user. Two
-    models that talk to each other: UltraChat (Ding et al. 2023, arXiv 2305.14233).
+    go on as users do. The assistant's prompt sees `messages` and the user's latest, `message`, and nothing else: what
+    the user wants, it hears from the user. Two models that talk: UltraChat (Ding et al. 2023, arXiv 2305.14233).
     """
 
     type: ClassVar[str] = "converse"
@@ -63,7 +64,7 @@ class Converse(Step):
                 use.template(model)
         told = {"messages", "done", *self.with_} | use.constants
         need(use.prompt(self.prompt).needs - told, have, f"prompt {self.prompt}")
-        need(use.prompt(self.answer).needs - {"messages"}, frozenset(), f"prompt {self.answer}")
+        need(use.prompt(self.answer).needs, frozenset({"message", "messages"}), f"prompt {self.answer}")
         for column in ("messages", "ended"):
             if column in have:
                 raise InputError(f"the rows have a column '{column}' already; rename it")
@@ -71,22 +72,19 @@ class Converse(Step):
 
     async def apply(self, row: Row, ctx: Context) -> list[Row | Rejected]:
         """The row with its conversation. Raises Reject as the answer that could not be used was, with what was said."""
-        said: list[dict[str, str]] = []
-        ended, row = "", {**row}
-        for turn in range(self.turns):
-            text = await self._say(USER, turn, said, row, ctx)
-            if self.done in text:
-                ended = "done"
-            elif _repeats(text, USER, said):
-                ended = "repeated"
-            if ended:
+        told = {**ctx.use.variables(row), **self.with_, "done": self.done}
+        said: list[Message] = []
+        ended, row = "turns", {**row}
+        for _ in range(self.turns):
+            question = await self._next(USER, said, told, row, ctx)
+            if self.done in question["content"] or _repeats(question, said):
+                ended = "done" if self.done in question["content"] else "repeated"
                 break
-            question = {"role": USER, "content": text}
-            text = await self._say(ASSISTANT, turn, [*said, question], row, ctx)
-            if _repeats(text, ASSISTANT, said):
+            answer = await self._next(ASSISTANT, [*said, question], {"message": question["content"]}, row, ctx)
+            if _repeats(answer, said):
                 ended = "repeated"
                 break
-            said += [question, {"role": ASSISTANT, "content": text}]
+            said += [question, answer]
             if sum(len(message["content"].split()) for message in said) >= self.max_words:
                 ended = "max_words"
                 break
@@ -94,27 +92,25 @@ class Converse(Step):
             reject = Reject("empty", f"the user's side says {self.done} before anything is said")
             reject.lineage = row[LINEAGE]
             raise reject
-        return [{**row, "messages": said, "ended": ended or "turns"}]
+        return [{**row, "messages": said, "ended": ended}]
 
-    async def _say(self, role: str, turn: int, said: list[dict[str, str]], row: Row, ctx: Context) -> str:
-        """The next message; its call is added to the row's lineage."""
-        shown: dict[str, Any] = {"messages": said}
-        if role == USER:
-            model, prompt, sample = self.user, ctx.use.prompt(self.prompt), 2 * turn
-            shown = {**ctx.use.variables(row), **self.with_, "done": self.done, **shown}
-        else:
-            model, prompt, sample = self.assistant, ctx.use.prompt(self.answer), 2 * turn + 1
+    async def _next(self, role: str, before: list[Message], told: Row, row: Row, ctx: Context) -> Message:
+        """The message after those `before`, by a prompt that is `told` more; its call goes into the row's lineage."""
+        model, name = (self.user, self.prompt) if role == USER else (self.assistant, self.answer)
+        prompt = ctx.use.prompt(name)
+        exchanges = before[: len(before) // 2 * 2]
         try:
-            (record,), row[LINEAGE] = await ctx.ask(model, prompt, row, shown, sample)
+            answer = await ctx.ask(model, prompt, row, {**told, "messages": exchanges}, sample=len(before))
         except Reject as reject:
             reject.lineage = reject.lineage or row[LINEAGE]
-            reject.detail = f"message {len(said) + 1}, of the {role}: {reject.detail}"
-            reject.raw = canonical([*said, {"role": role, "content": reject.raw or ""}])
+            reject.detail = f"message {len(before) + 1}, of the {role}: {reject.detail}"
+            reject.raw = canonical([*before, {"role": role, "content": reject.raw or ""}])
             raise
-        text: str = record[prompt.gives.columns[0]]
-        return text
+        (record,), row[LINEAGE] = answer
+        return {"role": role, "content": record[prompt.gives.columns[0]]}
 
 
-def _repeats(text: str, role: str, said: list[dict[str, str]]) -> bool:
-    """Whether this side has said it before, give or take case and spaces."""
-    return normalised(text) in {normalised(one["content"]) for one in said if one["role"] == role}
+def _repeats(message: Message, said: list[Message]) -> bool:
+    """Whether this side has said it before, give or take case, spaces and punctuation."""
+    own = {normalised(one["content"]) for one in said if one["role"] == message["role"]}
+    return normalised(message["content"]) in own
