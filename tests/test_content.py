@@ -110,9 +110,7 @@ def test_a_prompt_is_used_by_a_recipe_or_a_default(name):
     assert name in set().union(*map(used, RECIPES)) | defaults
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=marks(name)) for name in RECIPES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in RECIPES])
 def test_a_recipe_plans_and_is_short(name):
     recipe, file = load_recipe(ROOT / "recipes" / f"{name}.yaml")
     ready = plan(recipe, file.base, file.error)
