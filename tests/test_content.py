@@ -28,6 +28,7 @@ BLOCKS = [name for name in PROMPTS if name.startswith("blocks/")]
 PROMPTS = [name for name in PROMPTS if name not in BLOCKS]
 
 MADE: dict[str, Any] = {
+    "number": 2,
     "record": {"name": "Gull"},
     "labels": ["good", "bad"],
     "shots": [{"text": "A shown text.", "label": "good", "topic": "bread", "instruction": "Ask.", "output": "So."}],
