@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from synth_llm import Row, Source, run
+from synth_llm import Chunk, Row, Source, run
 from synth_llm.errors import InputError, MissingExtra
 from synth_llm.recipe import Recipe
 from synth_llm.source import columns, read_rows
+from synth_llm.steps.chunk import passages
 
 pypdf = pytest.importorskip("pypdf")
 pytest.importorskip("trafilatura")
@@ -84,8 +85,6 @@ def test_a_pdf_has_a_row_a_page_and_its_broken_words_are_whole(tmp_path):
 
 def test_passages_know_their_page_and_a_page_without_text_is_rejected_not_lost(tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf("One two three. Four five six.", ""))
-    from synth_llm import Chunk
-
     result = run(Recipe(source=Source(texts=str(tmp_path)), steps=[Chunk(words=5)]), out=tmp_path / "out")
     assert [(row["text"], row["page"]) for row in result.kept] == [("One two three.", 1), ("Four five six.", 1)]
     assert result.manifest["rejected_by_reason"] == {"empty": 1}
@@ -114,3 +113,9 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdf", None)
     with pytest.raises(MissingExtra, match=r"a source with \.pdf files needs the extra 'documents'"):
         rows(tmp_path)
+
+
+def test_a_heading_stands_with_what_follows_it():
+    text = "# Bees\n\nOne two three.\n\n## Honey\n\nFour five six seven."
+    assert passages(text, 7) == ["# Bees\n\nOne two three.", "## Honey\n\nFour five six seven."]
+    assert passages(text, 5) == ["# Bees\n\nOne two three.", "## Honey", "Four five six seven."]

@@ -14,10 +14,14 @@ from synth_llm.steps.step import Columns, Rejected, Step, need
 
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_HEADING_LAST = re.compile(r"\n\n(#{1,6} [^\n]+)\Z")
 
 
 class Chunk(Step):
-    """Each row becomes passages of at most `words` words, cut between paragraphs, else sentences, else words."""
+    """Each row becomes passages of at most `words` words, cut between paragraphs, else sentences, else words.
+
+    A Markdown heading stands with what follows it, if both fit into a passage.
+    """
 
     type: ClassVar[str] = "chunk"
 
@@ -51,8 +55,12 @@ def passages(text: str, words: int) -> list[str]:
         fits = joined and len(joined[-1].split()) + len(piece.split()) <= words
         if fits:
             joined[-1] += ("\n\n" if starts else " ") + piece
-        else:
-            joined.append(piece)
+            continue
+        heading = _HEADING_LAST.search(joined[-1]) if joined else None
+        if heading and len(f"{heading[1]} {piece}".split()) <= words:
+            joined[-1] = joined[-1][: heading.start()]
+            piece = f"{heading[1]}\n\n{piece}"
+        joined.append(piece)
     return joined
 
 
