@@ -71,6 +71,8 @@ def new_project(task: str, examples: Path, *, model: str = "local", out: Path | 
         if path.exists():
             raise InputError("is there already; give another folder with --out", path)
     notes = [given.said]
+    if entry.engine == "local" and entry.model is None:
+        notes.append("the embedded default model is small: read what it says, or plan with another --model")
     attributes = _attributes(_ask(folder, "attributes", task, entry, [{"texts": given.texts()}]), given, notes)
     texts = {
         "recipe": recipe(task, entry, given, attributes),

@@ -64,8 +64,8 @@ def recipe(about: str, entry: ModelEntry, given: Examples, attributes: Mapping[s
     """The project's recipe: `about` is the task, `entry` the model."""
     model = f"engine: {entry.engine}" + (f", model: {_quoted(entry.model)}" if entry.model else "")
     small = entry.engine == "local" and entry.model is None
-    size = f"max_tokens: {max(_tokens(given), 60 if small else 200)}"
-    if small and not any("\n" in value for row in given.rows for value in row.values()):
+    size = f"max_tokens: {max(_tokens(given), 60 if entry.engine == 'local' else 200)}"
+    if entry.engine == "local" and not any("\n" in value for row in given.rows for value in row.values()):
         size += r', stop: ["\n"]'
     head = HEAD.format(about=_quoted(about), model=model, size=size)
     if given.kind == "instructions":
