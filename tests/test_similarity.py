@@ -82,7 +82,7 @@ def test_a_text_that_all_rows_have_is_embedded_once():
         ({"columns": ["text", "text"]}, "stands twice"),
         ({"columns": ["text"]}, "at least 2"),
         ({"columns": ["text", "back"], "between": [0.9, 0.5]}, "the lowest cosine, then the highest"),
-        ({"columns": ["text", "back"], "between": [0.9, 1.5]}, "less than or equal to 1"),
+        ({"columns": ["text", "back"], "between": [0.9, 1.5]}, "both from -1 to 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, said):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -14,8 +14,6 @@ from synth_llm.steps.embedded import Embedded
 from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
 
 NOT_SIMILAR, TOO_SIMILAR = "not similar", "too similar"
-
-Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Similarity(Step):
@@ -29,7 +27,7 @@ class Similarity(Step):
 
     columns_: list[str] = Field(alias="columns", min_length=2, max_length=2)
     """The two columns that are compared."""
-    between: tuple[Cosine, Cosine] | None = None
+    between: tuple[float, float] | None = None
     """The lowest and the highest cosine of a row that stays; without it all stay."""
     into: str = "similarity"
     """The column for the cosine."""
@@ -40,8 +38,8 @@ class Similarity(Step):
     def _fits(self) -> Similarity:
         if self.columns_[0] == self.columns_[1]:
             raise ValueError(f"'{self.columns_[0]}' stands twice; compare two columns")
-        if self.between is not None and self.between[0] > self.between[1]:
-            raise ValueError("`between` is the lowest cosine, then the highest")
+        if self.between is not None and not -1 <= self.between[0] <= self.between[1] <= 1:
+            raise ValueError("`between` is the lowest cosine, then the highest; both from -1 to 1")
         return self
 
     def columns(self, have: Columns, use: Resources) -> Columns:
