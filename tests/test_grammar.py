@@ -65,6 +65,7 @@ def test_a_column_may_name_the_rule_to_start_from():
         ({"text": ["my {thin}"], "thing": ["car"]}, "{thin} is neither a rule nor a column.*did you mean 'thing'"),
         ({"text": ["my {thing"]}, "single '{'"),
         ({"text": ["{a}"], "a": ["x {b}"], "b": ["y {a}"]}, "rules.a: .*never ends"),
+        ({"text": ["{a}"], "a": []}, "rules.a: there is no template"),
         ({"other": ["x"]}, "there is no rule 'text'"),
         ({"text": ["{faker.citty}"]}, "no such provider; did you mean 'city'"),
         ({"text": ["{faker._x}"]}, "no such provider"),

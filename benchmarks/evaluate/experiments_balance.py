@@ -26,7 +26,7 @@ from synth_llm.measure.two_level import difference, interval, macro_f1s
 from synth_llm.steps.context import Resources
 
 RATIO, COMMONEST, TEST, SEEDS = 50, 400, 1500, 3
-BEFORE = "as it is"
+BEFORE, COPIES, EDA = "as it is", "balance, copies", "balance, EDA"
 NEITHER = Recipe.model_validate({"source": {"rows": [{"text": "-"}]}, "steps": [{"map": {}}]})
 
 
@@ -42,8 +42,8 @@ def experiment(folder: Path, small: bool) -> Part:
     thin = [_thinned(rest, commonest, seed) for seed in range(SEEDS)]
     sets = {
         BEFORE: thin,
-        "balance, copies": [_copied(one, folder) for one in thin],
-        "balance, EDA": [_varied(one, seed, folder) for seed, one in enumerate(thin)],
+        COPIES: [_copied(one, folder) for one in thin],
+        EDA: [_varied(one, seed, folder) for seed, one in enumerate(thin)],
     }
     side = Side("made", thin[0], ["text"], "label")
     bench = Bench(Data(Evaluate(), Resources(NEITHER, Path()), side, test=Side("test", test, ["text"], "label")))
@@ -61,6 +61,8 @@ def experiment(folder: Path, small: bool) -> Part:
         lines.append([name, len(draws[0]), known, ratio, *cells])
         if gain is not None:
             part.figures.append(Figure.of(f"macro-F1 of '{name}' less '{BEFORE}'", gain))
+    apart = difference(scores[EDA], scores[COPIES], paired=True)
+    part.figures.append(Figure.of(f"macro-F1 of '{EDA}' less '{COPIES}'", apart))
     columns = ["training set", "rows", "different texts", "largest by smallest class", "macro-F1"]
     columns += [f"less {BEFORE}", "accuracy, first draw"]
     part.tables.append(Table("balance", "An imbalanced set, before and after", columns, lines))

@@ -47,9 +47,12 @@ def template(text: str) -> Template:
 
 
 class Rules:
-    """Rules by name, each a list of templates. Raises InputError for a template that cannot be read."""
+    """Rules by name, each a list of templates. Raises InputError for an empty list, and as `template`."""
 
     def __init__(self, rules: Mapping[str, list[str]]) -> None:
+        for name, texts in rules.items():
+            if not texts:
+                raise InputError(f"rules.{name}: there is no template")
         self.rules = {name: [template(text) for text in texts] for name, texts in rules.items()}
         self.heights: dict[str, float] = dict.fromkeys(self.rules, math.inf)
         """How many rules within each other the shortest end of each rule takes; infinite where there is none."""

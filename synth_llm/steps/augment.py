@@ -31,7 +31,7 @@ class Augment(Step):
     column: str = "text"
     """The column whose text is changed."""
     n: int = Field(default=1, ge=1)
-    """Variants of each row. A student on vectors of texts loses with many; networks that learn words anew gain."""
+    """Variants of each row. Many can harm a student on vectors of texts (docs/recipes/rules.md)."""
     strength: float | None = Field(default=None, gt=0, le=0.5)
     """The share of a text's words that is changed, one at least; by default 0.1, and up to a third for `aeda`."""
     keep: bool = False

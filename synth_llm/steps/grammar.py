@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -17,8 +17,6 @@ from synth_llm.steps.step import Columns, Rejected, Step, need
 if TYPE_CHECKING:
     from faker import Faker
 
-Templates = Annotated[list[str], Field(min_length=1)]
-
 
 class Grammar(Step):
     """Each row becomes `n` rows with texts of the grammar, all different, and the same other columns.
@@ -29,7 +27,7 @@ class Grammar(Step):
 
     type: ClassVar[str] = "grammar"
 
-    rules: Annotated[dict[str, Templates], Field(min_length=1)]
+    rules: dict[str, list[str]]
     """Each rule's templates, all with the same chance."""
     start: str = "text"
     """The rule that texts start from, or a column of the row whose value names it."""
