@@ -29,6 +29,8 @@ SMALL: dict[str, list[str]] = {
     "nli": ["target.rows=3"],
     "clair": ["target.rows=2", "target.round=2"],
     "kto": ["target.rows=4", "target.round=2"],
+    "magpie": ["target.rows=4"],
+    "conversations": ["target.rows=3", "target.round=2", "steps.converse.turns=2"],
     "reviews": ["target.rows=4"],
     "scored_pairs": ["target.rows=3", "target.per=null"],
     "triplets": ["target.rows=3"],
