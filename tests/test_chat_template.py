@@ -16,6 +16,7 @@ from synth_llm.models import template
 from synth_llm.models.chat_template import CHATML, ChatTemplate, of_gguf, of_path
 from synth_llm.models.request import TEXT, completion
 from synth_llm.plan import plan
+from synth_llm.recipe import load_recipe
 
 HEADERS = (
     "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
@@ -151,9 +152,22 @@ def test_which_template_a_model_has(tmp_path):
     assert source(engine="local", model=str(weights), template="own.jinja") == INST
     assert source(engine="openai", model="gpt", template="own.jinja") == INST
     assert source(engine="vllm", model="org/name", arguments={"chat_template": "own.jinja"}) == INST
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/chat_template.jinja").write_text(HEADERS)
+    assert source(engine="transformers", model="folder") == source(engine="vllm", model="folder") == HEADERS
     assert source(engine="function", function=lambda request: "") == CHATML
     with pytest.raises(InputError, match=r"model 'm' is to speak as the user: .*`template: FILE`"):
         source(engine="openai", model="gpt")
+
+
+def test_another_engine_has_another_template(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "models: {writer: {engine: openai, model: a, template: own.jinja}}\nsource: {rows: [{topic: tea}]}\n"
+        "steps: [{generate: {prompt: steered, model: writer}}]\n"
+    )
+    assert load_recipe(path)[0].models["writer"].template == "own.jinja"
+    assert load_recipe(path, models=["writer=local"])[0].models["writer"].template is None
 
 
 PROMPTS = {
