@@ -43,7 +43,7 @@ SMALL: dict[str, list[str]] = {
     "questions": ["target.rows=4"],
     "paraphrase": ["target.rows=6"],
     "fill_blanks": ["target.rows=6"],
-    "round_trip": ["target.rows=6"],
+    "round_trip": ["target.rows=3"],
     "ultrafeedback": ["target.rows=2", "target.round=2"],
     "rare_labels": ["target.rows=3"],
     "domain_shift": ["target.rows=4"],
