@@ -34,7 +34,7 @@ SMALL: dict[str, list[str]] = {
     "reviews": ["target.rows=4"],
     "scored_pairs": ["target.rows=3", "target.per=null"],
     "triplets": ["target.rows=3"],
-    "personas": ["target.rows=3", "target.round=3"],
+    "personas": ["target.rows=2", "target.round=2"],
     "topic_tree": ["target.rows=3"],
     "transform": ["steps.select.rows=3"],
     "translate": ["target.rows=1", "target.round=1"],
