@@ -43,10 +43,10 @@ class Measure(NamedTuple):
     after_of: str
 
 
-def measures(plan: Plan, kept: Sequence[Row], cases: Iterable[Row]) -> list[dict[str, Any]]:
+def measures(plan: Plan, kept: Sequence[Row], made: Iterable[Row]) -> list[dict[str, Any]]:
     """The measures of the recipe's objectives, as JSON values.
 
-    `kept` in candidate order; `cases` are all rows that reached the condition of `edge_cases`, kept or rejected by it.
+    `kept` in candidate order; `made` are all rows, kept and rejected.
     """
     given = plan.recipe.objectives
     found: list[Measure] = []
@@ -59,7 +59,7 @@ def measures(plan: Plan, kept: Sequence[Row], cases: Iterable[Row]) -> list[dict
     if given.domain_shift:
         found += _domain_shift(given.domain_shift, plan, kept)
     if given.edge_cases:
-        found += _edge_cases(given.edge_cases, kept, [row for row in cases if {EDGE, MISSED} <= row.keys()])
+        found += _edge_cases(given.edge_cases, kept, [row for row in made if {EDGE, MISSED} <= row.keys()])
     return [
         one._replace(before=one.before and round(one.before, 4), after=round(one.after, 4))._asdict()
         for one in found
@@ -116,13 +116,13 @@ def _domain_shift(it: DomainShift, plan: Plan, kept: Sequence[Row]) -> Iterator[
 
 
 def _edge_cases(it: EdgeCases, kept: Sequence[Row], cases: Sequence[Row]) -> Iterator[Measure]:
-    """Of all rows that were looked at, and of those kept."""
+    """Of all rows that were looked at for it, and of those kept."""
 
     def share(rows: Sequence[Row], thin: bool) -> float:
         return sum(bool(row[EDGE] >= it.thin) if thin else bool(row[MISSED]) for row in rows) / len(rows)
 
     for name, thin in (("share in thin regions", True), ("share that the student misses", False)):
-        yield Measure("edge_cases", name, share(cases, thin), "all made", share(kept, thin), "kept")
+        yield Measure("edge_cases", name, share(cases, thin), "all looked at", share(kept, thin), "kept")
 
 
 def _some(rows: Sequence[Any]) -> Sequence[Any]:

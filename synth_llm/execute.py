@@ -522,8 +522,8 @@ class Run:
         folder = self.folder
         manifest = facts(self.plan, self.state, self.journal, folder, why)
         if self.recipe.objectives:
-            cases = (row for row, rejected in self.outcomes() if rejected is None or rejected.reason == "condition")
-            manifest["objectives"] = measures(self.plan, list(self.kept()), cases)
+            made = (row for row, _ in self.outcomes())
+            manifest["objectives"] = measures(self.plan, list(self.kept()), made)
         output.write_kept(folder / output.KEPT, self._kept_texts, self.plan.columns)
         output.write_rejected(folder / output.REJECTED, (item for _, item in self.spool.rejected()))
         output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.plan.written))

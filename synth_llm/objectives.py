@@ -192,6 +192,7 @@ def _domain_shift(
         ("sample", "nearest target texts", nearest),
         ("generate", "rewrite", rewrite),
         _drop(TARGET_TEXTS),
+        ("filter", "no copy", {"if": f"{it.column} | trim | lower != {ORIGINAL} | string | trim | lower"}),
     ]
     new = _steps("domain_shift", own)
     after = 0 if at is None else at + 1
