@@ -72,8 +72,14 @@ def small(name: str) -> list[str]:
 
 
 def real(name: str) -> Result:
-    """The small run of a recipe on its own models, or the rest of it."""
-    return run(ROOT / "recipes" / f"{name}.yaml", out=RUNS / name, sets=small(name))
+    """The small run of a recipe on its own models, or the rest of it.
+
+    One request at a time: a local model then reads what prompts share once, not once a slot.
+    """
+    path = ROOT / "recipes" / f"{name}.yaml"
+    recipe, _ = load_recipe(path)
+    one = [f"models.{model}.concurrency=1" for model, entry in recipe.models.items() if entry.engine == "local"]
+    return run(path, out=RUNS / name, sets=[*small(name), *one])
 
 
 def record(name: str, folder: Path) -> Path:
