@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 Targets = Annotated[
-    list[Against], BeforeValidator(lambda given: given if isinstance(given, list) else [given]), Field(min_length=1)
+    list[Against],
+    BeforeValidator(
+        lambda given: given if isinstance(given, list) else [given], json_schema_input_type=Against | list[Against]
+    ),
+    Field(min_length=1),
 ]
 """Rows of other data, in one place or several."""
 
