@@ -33,7 +33,7 @@ SMALL: dict[str, list[str]] = {
     "conversations": ["target.rows=3", "target.round=2", "steps.converse.turns=2"],
     "reviews": ["target.rows=4"],
     "scored_pairs": ["target.rows=3", "target.per=null"],
-    "triplets": ["target.rows=3"],
+    "triplets": ["target.rows=3", "target.round=3"],
     "personas": ["target.rows=2", "target.round=2"],
     "topic_tree": ["target.rows=3"],
     "transform": ["steps.select.rows=3"],
