@@ -31,7 +31,16 @@ MADE: dict[str, Any] = {
     "number": 2,
     "record": {"name": "Gull"},
     "labels": ["good", "bad"],
-    "shots": [{"text": "A shown text.", "label": "good", "topic": "bread", "instruction": "Ask.", "output": "So."}],
+    "shots": [
+        {
+            **{"text": "A shown text.", "label": "good", "topic": "bread", "instruction": "Ask.", "output": "So."},
+            **{"premise": "It rains.", "hypothesis": "It is wet."},
+        }
+    ],
+    "all": ["good", "bad"],
+    "types": ["person", "place"],
+    "entities": [{"text": "Ann", "type": "person"}],
+    "score": 3,
     "seeds": [{"instruction": "Name a tree."}],
     "made": [{"instruction": "Count to three."}],
     "avoid": [{"text": "A text that is there.", "instruction": "Name a river."}],
