@@ -59,6 +59,10 @@ SMALL: dict[str, list[str]] = {
 ROWS = 3
 
 
+WAITING = frozenset({"conversations"})
+"""Recipes whose real small run is still to come: `make record` them."""
+
+
 def recipes() -> list[str]:
     """The recipes that ask a model."""
     return sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml") if load_recipe(path)[0].models)
