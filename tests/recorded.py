@@ -136,6 +136,11 @@ def _of(request: Mapping[str, Any]) -> str:
 def _small(answer: Answer) -> dict[str, Any]:
     """The body without what only the day of the run explains."""
     body = json.loads(answer.body)
+    for choice in body.get("choices", []):
+        for token in (choice.get("logprobs") or {}).get("content") or []:
+            for one in (token, *token.get("top_logprobs", [])):
+                for key in ("bytes", "id"):
+                    one.pop(key, None)
     return {key: body[key] for key in ("choices", "usage", "error") if key in body}
 
 
