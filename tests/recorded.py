@@ -59,7 +59,10 @@ SMALL: dict[str, list[str]] = {
 ROWS = 3
 
 
-WAITING = frozenset({"conversations"})
+WAITING = frozenset(
+    ("attrprompt", "contrast", "conversations", "deita", "domain_shift", "edge_cases", "entities", "few_shot")
+    + ("fill_blanks", "paraphrase", "rephrase", "scored_pairs", "unanswerable")
+)
 """Recipes whose real small run is still to come: `make record` them."""
 
 
