@@ -60,8 +60,21 @@ ROWS = 3
 
 
 WAITING = frozenset(
-    "attrprompt contrast conversations deita domain_shift edge_cases entities few_shot fill_blanks paraphrase rephrase "
-    "scored_pairs unanswerable".split()
+    [
+        "attrprompt",
+        "contrast",
+        "conversations",
+        "deita",
+        "domain_shift",
+        "edge_cases",
+        "entities",
+        "few_shot",
+        "fill_blanks",
+        "paraphrase",
+        "rephrase",
+        "scored_pairs",
+        "unanswerable",
+    ]
 )
 """Recipes whose real small run is still to come: `make record` them."""
 
