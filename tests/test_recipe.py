@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +201,13 @@ def test_a_recipe_of_python_written_down_is_the_same_recipe():
 # The schema for editors
 
 
+@cache
+def schema_validator() -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(recipe_schema())
+
+
 def wrong(value: Any) -> list[str]:
-    return [error.message for error in jsonschema_rs.Draft202012Validator(recipe_schema()).iter_errors(value)]
+    return [error.message for error in schema_validator().iter_errors(value)]
 
 
 @pytest.mark.parametrize("path", BUILT_IN, ids=lambda path: path.stem)
