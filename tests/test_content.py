@@ -6,6 +6,7 @@ import ast
 import inspect
 import itertools
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ MADE: dict[str, Any] = {
 """Values for variables that are no text."""
 
 
+@cache
 def used(name: str) -> set[str]:
     """The prompts that a recipe names."""
     recipe, _ = load_recipe(ROOT / "recipes" / f"{name}.yaml")
