@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth_llm.against import joined
+from synth_llm.candidates import cell_of
 from synth_llm.objectives import (
     EDGE,
     MISSED,
@@ -16,7 +17,6 @@ from synth_llm.objectives import (
     Diversity,
     DomainShift,
     EdgeCases,
-    cell_of,
 )
 from synth_llm.plan import Plan
 from synth_llm.row import Row, canonical
@@ -33,11 +33,11 @@ FEWEST = 4
 
 
 class Measure(NamedTuple):
-    """One figure before and after; None where there is none."""
+    """One figure before and after; as JSON, None where there is none before."""
 
     objective: str
     measure: str
-    before: float | None
+    before: float
     before_of: str
     after: float
     after_of: str
@@ -61,10 +61,15 @@ def measures(plan: Plan, kept: Sequence[Row], made: Iterable[Row]) -> list[dict[
     if given.edge_cases:
         found += _edge_cases(given.edge_cases, kept, [row for row in made if {EDGE, MISSED} <= row.keys()])
     return [
-        one._replace(before=one.before and round(one.before, 4), after=round(one.after, 4))._asdict()
+        {**one._asdict(), "before": _rounded(one.before), "after": after}
         for one in found
-        if math.isfinite(one.after)
+        if (after := _rounded(one.after)) is not None
     ]
+
+
+def _rounded(value: float) -> float | None:
+    """As JSON can hold it: a measure of too few rows is no number."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _diversity(it: Diversity, plan: Plan, kept: Sequence[Row]) -> Iterator[Measure]:

@@ -41,7 +41,7 @@ class Candidates:
 
     def cell(self, row: Row) -> str:
         """The cell of a row."""
-        return "" if self.per is None else dumps(row.get(self.per))
+        return "" if self.per is None else cell_of(row, self.per)
 
     def queue(self, cell: str, *, once: bool) -> Iterator[tuple[Turn, Row]]:
         """A cell's rows in order: one pass, or without end where the source can be gone through again."""
@@ -52,3 +52,8 @@ class Candidates:
         for turn in (0,) if once or not endless(self.source) else itertools.count():
             for n, row in self.spool.source(cell):
                 yield (turn, n), {**row, ID: digest(row[ID], "again", turn)} if turn else row
+
+
+def cell_of(row: Row, column: str) -> str:
+    """The cell of a target that a row belongs to: its value in a column, as JSON text."""
+    return dumps(row.get(column))

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from synth_llm.candidates import cell_of
 from synth_llm.errors import InputError
-from synth_llm.row import Row
 from synth_llm.source import read_rows
-from synth_llm.spool import dumps
 from synth_llm.steps import Step, step_type
 from synth_llm.steps.context import EXAMPLES, Resources
 from synth_llm.steps.embedded import Targets
@@ -235,11 +234,6 @@ _BY_NAME: dict[str, Callable[[Any, list[Placed], Recipe, Resources], tuple[list[
     "domain_shift": _domain_shift,
     "edge_cases": _edge_cases,
 }
-
-
-def cell_of(row: Row, column: str) -> str:
-    """The cell of a target that a row belongs to."""
-    return dumps(row.get(column))
 
 
 def _encoder(recipe: Recipe) -> dict[str, Any]:

@@ -235,8 +235,8 @@ def card(manifest: dict[str, Any]) -> str:
         for name, entry in manifest["models"].items()
     )
     reached = "\n".join(
-        f"| {one['objective']} | {one['measure']} | {_figure(one['before'])} ({one['before_of']}) | "
-        f"{_figure(one['after'])} ({one['after_of']}) |"
+        f"| {one['objective']} | {one['measure']} | {figure(one['before'])} ({one['before_of']}) | "
+        f"{figure(one['after'])} ({one['after_of']}) |"
         for one in manifest.get("objectives", ())
     )
     if reached:
@@ -286,7 +286,8 @@ rejected = load_dataset("path/or/name", "rejected", split="train")  # step, reas
 """
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """Three digits; a dash where there is none."""
     return "-" if value is None else f"{value:.3g}"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from synth_llm.account import StepUsage, together
+from synth_llm.output import figure
 from synth_llm.row import ID, Row
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ def objectives(manifest: Mapping[str, Any]) -> str:
         (
             one["objective"],
             one["measure"],
-            "-" if one["before"] is None else f"{one['before']:.3g}",
+            figure(one["before"]),
             one["before_of"],
-            f"{one['after']:.3g}",
+            figure(one["after"]),
             one["after_of"],
         )
         for one in manifest.get("objectives", ())
