@@ -68,7 +68,7 @@ def test_a_choice_is_one_of_its_words(model, words):
     assert text(answer) in words
 
 
-def test_a_schema_is_followed(model):
+def test_a_schema_is_followed_on_one_line(model):
     schema = {
         "type": "object",
         "properties": {"question": {"type": "string", "maxLength": 30}, "n": {"enum": [1, 2]}},
@@ -76,7 +76,9 @@ def test_a_schema_is_followed(model):
         "additionalProperties": False,
     }
     (answer,) = ask(model, request("A question about rain, as JSON.", schema=schema, max_tokens=100))
-    assert set(json.loads(text(answer))) == {"question", "n"}
+    said = json.loads(text(answer))
+    assert set(said) == {"question", "n"}
+    assert text(answer) == json.dumps(said, ensure_ascii=False)
 
 
 def test_stop_and_max_tokens_end_an_answer(model):

@@ -1,9 +1,9 @@
 """grounded: answers stand in their passages at their places; what is made to be unanswerable is judged to be.
 
-The recipes `questions` and `unanswerable` on the 100 passages beside this file, one question each. Then the larger
-embedded model answers all questions from their passages or says `not stated`, with a prompt that no recipe uses. It is
-the model that wrote them, so its word is read beside what it says of the answerable ones. The runs are kept in
-runs/generation/bars: a bar that was stopped goes on.
+The recipes `questions` and `unanswerable` on the 100 passages beside this file, of the same two questions each. Then
+the larger embedded model answers the questions from their passages or says `not stated`, with a prompt that no recipe
+uses. It is the model that wrote them, so its word is read beside what it says of the answerable ones. The runs are kept
+in runs/generation/bars: a bar that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ SETS = [
     f"source.texts={json.dumps(str(PASSAGES))}",
     "source.repeat=false",
     "steps.chunk.words=70",
+    "steps.generate.with={number: 2}",
     "target=null",
 ]
 
@@ -42,28 +43,26 @@ def bar() -> Iterator[Bar]:
     with Progress(disable=True) as progress:
         for model in WEIGHTS:
             fetch(model, progress)
-    unanswerable = _run("unanswerable")
-    questions = _run("questions", "steps.generate.with={number: 1}")
-    yield _spans("questions", questions, "answer")
-    yield _spans("unanswerable", unanswerable, "plausible")
-    kept, before = list(unanswerable.kept), _written(unanswerable)
-    judged = _judged([("kept", kept), ("written", before), ("answerable", list(questions.kept)[:CONTROL])])
+    questions = _run("questions")
+    yield _spans(questions)
+    unanswerable = _run("unanswerable", journals=[FOLDER / "questions"])
+    yield _gone(unanswerable)
+    judged = _judged([("kept", list(unanswerable.kept)), ("answerable", list(questions.kept)[:CONTROL])])
     for group, what, goal in (
         ("kept", "unanswerable: accepted rows", WANTED),
-        ("written", "unanswerable: all that were written, before the recipe's own judge", 0.0),
         ("answerable", "the same judge on answerable questions", 0.0),
     ):
         yield _share(what, [answer for of, answer in judged if of == group], goal)
 
 
-def _run(name: str, *sets: str) -> Result:
-    return _complete(Library(Path()).find("recipes", name), name, [*SETS, *sets])
+def _run(name: str, journals: Sequence[Path] = ()) -> Result:
+    return _complete(Library(Path()).find("recipes", name), name, SETS, journals)
 
 
-def _complete(recipe: Path, name: str, sets: Sequence[str]) -> Result:
-    """The whole run, or the rest of it."""
+def _complete(recipe: Path, name: str, sets: Sequence[str], journals: Sequence[Path] = ()) -> Result:
+    """The whole run, or the rest of it; what a journal answers is not asked."""
     try:
-        result = run(recipe, out=FOLDER / name, sets=sets)
+        result = run(recipe, out=FOLDER / name, sets=sets, journals=journals)
     except SynthError as error:
         raise Failed(f"{name}: {error}") from error
     if not result.complete:
@@ -72,21 +71,32 @@ def _complete(recipe: Path, name: str, sets: Sequence[str]) -> Result:
     return result
 
 
-def _spans(name: str, result: Result, column: str) -> Bar:
+def _passages() -> set[str]:
+    return {text for path in PASSAGES.glob("*.txt") for text in path.read_text().strip().split("\n\n")}
+
+
+def _spans(result: Result) -> Bar:
     """How many accepted answers are the text between their places."""
-    passages = {text for path in PASSAGES.glob("*.txt") for text in path.read_text().strip().split("\n\n")}
+    passages = _passages()
     found = [
-        row["text"] in passages and row["text"][row[f"{column}_start"] : row[f"{column}_end"]] == row[column] != ""
+        row["text"] in passages and row["text"][row["answer_start"] : row["answer_end"]] == row["answer"] != ""
         for row in result.kept
     ]
-    figure = f"{name}: {sum(found)} of {len(found)} spans at their places, {len(passages)} passages"
+    figure = f"questions: {sum(found)} of {len(found)} spans at their places, {len(passages)} passages"
     return ("grounded", figure, "all", bool(found) and all(found))
 
 
-def _written(result: Result) -> list[Row]:
-    """Every question that the recipe's writer wrote, whatever became of it."""
-    dropped = [json.loads(row["row"]) for row in result.rejected]
-    return [*list(result.kept), *(row for row in dropped if row.get("question"))]
+def _gone(result: Result) -> Bar:
+    """How many accepted texts are a passage without one of its sentences."""
+    known = [set(_sentences(text)) for text in _passages()]
+    left = [set(_sentences(row["text"])) for row in result.kept]
+    found = [any(some < whole for whole in known) for some in left]
+    figure = f"unanswerable: {sum(found)} of {len(found)} texts are a passage without the sentence of the answer"
+    return ("grounded", figure, "all", bool(found) and all(found))
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence.rstrip(".") for sentence in text.split(". ")]
 
 
 def _judged(groups: Sequence[tuple[str, Sequence[Row]]]) -> list[tuple[str, str]]:
@@ -94,6 +104,7 @@ def _judged(groups: Sequence[tuple[str, Sequence[Row]]]) -> list[tuple[str, str]
     FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / "questions.jsonl"
     rows = [{"group": group, "text": row["text"], "question": row["question"]} for group, of in groups for row in of]
+    rows.sort(key=lambda row: row["text"])  # a local model reads a passage once for the questions about it
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     result = _complete(HERE / "grounded/judge.yaml", "judge", [f"source.file={json.dumps(str(file))}"])
     return [(row["group"], str(public(row)["stated"])) for row in result.kept]

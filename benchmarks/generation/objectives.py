@@ -26,6 +26,7 @@ from synth_llm.geometry import energy_distance
 from synth_llm.measure.diversity import dispersion, distinct_n, halves, vendi
 from synth_llm.measure.interval import Interval
 from synth_llm.measure.two_level import Scores, accuracies, difference, interval, macro_f1s
+from synth_llm.output import figure
 from synth_llm.student.probe import Probe
 
 RECIPES = Path(__file__).parent / "objectives"
@@ -68,7 +69,7 @@ def made(recipe: str, arm: str, examples: Rows, *sets: str, into: str = "source.
     if not result.complete:
         raise Failed(f"{recipe} {arm}: {result.why}")
     figures = [
-        f"{one['measure']} {one['before']:.3f} ({one['before_of']}) -> {one['after']:.3f} ({one['after_of']})"
+        f"{one['measure']} {figure(one['before'])} ({one['before_of']}) -> {figure(one['after'])} ({one['after_of']})"
         for one in result.manifest.get("objectives", ())
     ]
     return Run([dict(row) for row in result.kept], "; ".join(figures))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
+import json
 import os
 import secrets
 import socket
@@ -14,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_llm.errors import FatalError, MissingExtra, Passing
+from synth_llm.models.constraint import ONE_LINE
 from synth_llm.models.request import BAD_REQUEST, Answer, Request, Schema, error_message
 from synth_llm.models.weights import revision
 from synth_llm.models.wire import sampling
+from synth_llm.row import canonical
 
 if TYPE_CHECKING:
     import aiohttp
@@ -77,6 +81,7 @@ class Local:
 
     def _load(self) -> _Running:
         try:
+            import llguidance  # noqa: F401  # wanted later, with the first schema
             import xllamacpp
         except ImportError:
             raise MissingExtra("the embedded engine", "local") from None
@@ -145,9 +150,27 @@ def _body(request: Request) -> dict[str, Any]:
     said = {"messages": list(request.messages)} if request.raw is None else {"prompt": request.raw}
     body: dict[str, Any] = {**said, **sampling(request), "seed": request.seed}
     if request.schema is not None:
-        choice = _choice(request.schema)
-        body.update({"json_schema": request.schema} if choice is None else {"grammar": choice})
+        body |= _constraint(canonical(request.schema))
     return body
+
+
+@functools.lru_cache(256)
+def _constraint(schema: str) -> dict[str, Any]:
+    """What holds an answer to a schema: a choice between words, or one line of JSON.
+
+    llama.cpp leaves an answer free where llguidance cannot follow the schema, so that is asked here first; its own
+    grammar follows more or refuses, and lets white space stand anywhere.
+    """
+    from llguidance import LLMatcher
+
+    given = json.loads(schema)
+    grammar = _choice(given)
+    if grammar is None:
+        grammar = "start: %json " + json.dumps({**given, "x-guidance": ONE_LINE})
+        if LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(grammar)):
+            return {"json_schema": given}
+        grammar = "%llguidance {}\n" + grammar
+    return {"grammar": grammar}
 
 
 def _choice(schema: Schema) -> str | None:

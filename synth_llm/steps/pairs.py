@@ -17,7 +17,7 @@ PAIR = ("chosen", "rejected", "chosen_score", "rejected_score")
 
 
 class Pairs(Step):
-    """Makes one preference pair of each group of rated rows, or keeps the best or the worst row of each.
+    """Makes one preference pair of each group of rated rows, or keeps the best row of each, the worst, or both.
 
     The best row is replaced by its child, which has `chosen`, `rejected`, `chosen_score` and `rejected_score` in place
     of its text and score. One pair a group, and its ends: so every instruction weighs the same, and the pair is the one
@@ -35,12 +35,15 @@ class Pairs(Step):
     """The column with the number that ranks the answers of a group."""
     margin: Annotated[float, Field(gt=0)] = 1
     """How far the best and the worst score lie apart at least; a group whose scores do not is rejected as `tied`."""
-    keep: Literal["pair", "best", "worst"] = "pair"
-    """`pair`: both ends as one row. `best` or `worst`: that row as it is (best-of-n, worst-of-n), with no margin."""
+    keep: Literal["pair", "both", "best", "worst"] = "pair"
+    """`pair`: the best and the worst as one row. `both`: as two, each with `best`, true or false, for training on single
+    answers. `best` or `worst`: that row as it is (best-of-n, worst-of-n), with no margin."""
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns; of a pair, the four of the pair in place of the text and the score."""
         need([*named(self.by), self.text, self.score], have, "pairs")
+        if self.keep == "both":
+            return have | {"best"}
         if self.keep != "pair":
             return have
         rest = have - {self.text, self.score}
@@ -83,7 +86,7 @@ class Pairs(Step):
 
     def _outcome(self, row: Row, best: Row, worst: Row, ctx: Context) -> Row | Rejected | list[Row]:
         """What becomes of a row whose group has these ends."""
-        if self.keep != "pair":
+        if self.keep in ("best", "worst"):
             end = best if self.keep == "best" else worst
             return row if row[ID] == end[ID] else Rejected(row, _passed_over(f"not the {self.keep} answer", end[ID]))
         apart = (number(best, self.score) or 0.0) - (number(worst, self.score) or 0.0)
@@ -93,7 +96,9 @@ class Pairs(Step):
             said = f"the best and the worst {self.score} lie {apart:g} apart"
             said = "the best and the worst answer say the same" if apart >= self.margin else said
             return Rejected(row, Reject("tied", "the only answer" if best is worst else said, value=apart))
-        pair = self._pair(best, worst)
+        if self.keep == "both" and row[ID] in (best[ID], worst[ID]):
+            return {**row, "best": row[ID] == best[ID]}
+        pair = best if self.keep == "both" else self._pair(best, worst)
         if row[ID] == best[ID]:
             return [pair]
         said = "is the rejected answer of its pair" if row[ID] == worst[ID] else "neither the best nor the worst answer"
