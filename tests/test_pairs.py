@@ -73,6 +73,16 @@ def test_best_and_worst_of_n_keep_the_row_as_it_is(keep, left):
     assert {reject.other for reject in outcome.rejects.values()} == {row["_id"]}
 
 
+def test_both_ends_stay_each_marked():
+    outcome = Outcome(Pairs(keep="both"), rated(3, 5, 1))
+    assert [(row["output"], row["best"]) for row in outcome.kept] == [("answer 1", True), ("answer 2", False)]
+    assert [(reject.reason, reject.other) for reject in outcome.rejects.values()] == [("not selected", "id1")]
+
+
+def test_both_ends_of_a_tied_group_go():
+    assert {reject.reason for reject in Outcome(Pairs(keep="both"), rated(3, 3.5)).rejects.values()} == {"tied"}
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), min_size=1, max_size=12), st.randoms())
 def test_rows_are_conserved_and_their_order_changes_no_pair(given_rows, shuffle: random.Random):
     rows = rows_of(*({"instruction": of, "output": f"{n}", "rating": one} for n, (of, one) in enumerate(given_rows)))

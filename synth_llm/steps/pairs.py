@@ -36,8 +36,8 @@ class Pairs(Step):
     margin: Annotated[float, Field(gt=0)] = 1
     """How far the best and the worst score lie apart at least; a group whose scores do not is rejected as `tied`."""
     keep: Literal["pair", "both", "best", "worst"] = "pair"
-    """`pair`: the best and the worst as one row. `both`: as two, each with `best`, true or false, for training on single
-    answers. `best` or `worst`: that row as it is (best-of-n, worst-of-n), with no margin."""
+    """`pair`: the best and the worst as one row. `both`: as two, each with `best`, true or false, for training on
+    single answers. `best` or `worst`: that row as it is (best-of-n, worst-of-n), with no margin."""
 
     def columns(self, have: Columns, use: Resources) -> Columns:
         """The row's columns; of a pair, the four of the pair in place of the text and the score."""
