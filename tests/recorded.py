@@ -59,10 +59,6 @@ SMALL: dict[str, list[str]] = {
 ROWS = 3
 
 
-WAITING = frozenset(["entities"])
-"""Recipes whose real small run is still to come: `make record` them."""
-
-
 def recipes() -> list[str]:
     """The recipes that ask a model."""
     return sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml") if load_recipe(path)[0].models)

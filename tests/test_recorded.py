@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synth_llm.recipe import load_recipe
-from tests.recorded import ANSWERS, ROOT, WAITING, recipes, replayed, small
+from tests.recorded import ANSWERS, ROOT, recipes, replayed, small
 
 
 def embeds(name: str) -> bool:
@@ -21,11 +21,7 @@ def embeds(name: str) -> bool:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.encoder if embeds(name) else ())
-        for name in recipes()
-        if name not in WAITING
-    ],
+    [pytest.param(name, marks=pytest.mark.encoder if embeds(name) else ()) for name in recipes()],
 )
 def test_a_recipe_reaches_its_target_on_recorded_answers(name, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT / "recipes")
@@ -41,5 +37,5 @@ def test_a_recipe_reaches_its_target_on_recorded_answers(name, tmp_path, monkeyp
 
 def test_answers_are_small_and_belong_to_a_recipe():
     files = sorted(ANSWERS.glob("*.jsonl"))
-    assert {path.stem for path in files} == set(recipes()) - WAITING
+    assert {path.stem for path in files} == set(recipes())
     assert sum(path.stat().st_size for path in files) < 3_000_000
