@@ -129,11 +129,18 @@ def _names(kind: Kind) -> list[str]:
 
 
 def _files(place: _Place, kind: Kind) -> Iterator[tuple[str, Path]]:
-    """Names and files of one place; a file whose name could not be asked for is none of ours (`_helper.py`)."""
+    """Names and files of one place; a file whose name could not be asked for is none of ours (`_helper.py`).
+
+    Nor are the recipes that runs keep: who runs one in the recipes' folder has `runs` there.
+    """
     root, suffix = place.folder / kind, SUFFIX[kind]
     for path in sorted(root.rglob(f"*{suffix}")):
         name = path.relative_to(root).as_posix().removesuffix(suffix)
-        if path.is_file() and all(_COMPONENT.fullmatch(part) for part in name.split("/")):
+        if (
+            path.is_file()
+            and not name.startswith("runs/")
+            and all(_COMPONENT.fullmatch(part) for part in name.split("/"))
+        ):
             yield name, path
 
 

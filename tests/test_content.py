@@ -21,7 +21,11 @@ from tests.test_recorded import embeds
 ROOT = Path(__file__).parent.parent
 LIBRARY = Library(ROOT)
 PROMPTS, RECIPES, FILTERS = (
-    sorted(path.relative_to(ROOT / kind).with_suffix("").as_posix() for path in (ROOT / kind).rglob(f"*{suffix}"))
+    sorted(
+        name
+        for path in (ROOT / kind).rglob(f"*{suffix}")
+        if not (name := path.relative_to(ROOT / kind).with_suffix("").as_posix()).startswith("runs/")
+    )
     for kind, suffix in (("prompts", ".jinja"), ("recipes", ".yaml"), ("filters", ".py"))
 )
 BLOCKS = [name for name in PROMPTS if name.startswith("blocks/")]

@@ -106,6 +106,12 @@ def test_links_stay_in_their_place(home: Path) -> None:
         Library().find("prompts", "out")
 
 
+def test_runs_made_beside_recipes_are_no_recipes(home: Path) -> None:
+    write(home / "recipes/mine.yaml")
+    write(home / "recipes/runs/mine/recipe.yaml")
+    assert set(Library(home).names("recipes")) & {"mine", "runs/mine/recipe"} == {"mine"}
+
+
 def test_a_broken_plugin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("gone", "no_such_package_here", "synth_llm.content")
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([entry]))
