@@ -98,7 +98,13 @@ def _model(plan: Plan, state: State, folder: Path, name: str) -> dict[str, Any]:
     usage = asdict(caller.usage) | {"reported": dict(sorted(reported.items()))}
     price, origin = plan.prices[name]
     priced = {"input": price.input, "output": price.output, "from": origin} if price else None
-    return {"engine": entry.engine, "model": entry.model, "revision": caller.revision, "price": priced, **usage}
+    known = plan.use.templates.get(name)
+    template = (
+        {"template": {"source": known.source, "eos": known.eos}} if known else {}
+    )  # for a replay without the model
+    return {
+        "engine": entry.engine, "model": entry.model, "revision": caller.revision, "price": priced, **template, **usage
+    }  # fmt: skip
 
 
 def _usage(state: State, journal: Journal) -> dict[str, list[dict[str, Any]]]:

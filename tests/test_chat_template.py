@@ -215,6 +215,17 @@ def test_the_model_is_sent_the_text_before_a_user_writes(project, prompt, text):
     assert "im_end" in asked[0].text, "both are part of the key"
 
 
+def test_a_run_folder_alone_tells_what_the_model_was_sent(project):
+    (project / "own.jinja").write_text(INST)
+    first = run(recipe("steered", engine="function", function=lambda request: "Tea?", template="own.jinja"), out="a")
+    (project / "own.jinja").unlink()
+    again = run(recipe("steered", engine="replay", model="a/journal.sqlite"), out="b")
+    assert [(row["_id"], row["text"]) for row in again.kept] == [(row["_id"], row["text"]) for row in first.kept]
+    (project / "a/manifest.json").unlink()
+    with pytest.raises(InputError, match=r"a/manifest.json: tells no chat template of model 'writer'.*template: FILE"):
+        plan(recipe("steered", engine="replay", model="a/journal.sqlite"), project)
+
+
 def test_an_answer_that_cannot_be_used_is_not_shown_to_a_user(project):
     asked: list[Request] = []
 

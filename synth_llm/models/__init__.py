@@ -136,7 +136,7 @@ def identity(entry: ModelEntry, base: Path) -> tuple[str, str]:
 
 def template(name: str, entry: ModelEntry, base: Path) -> ChatTemplate:
     """The chat template of the model `name`, tried. Raises InputError when there is none, or it is of no use."""
-    from synth_llm.models.chat_template import CHATML, ChatTemplate, of_gguf, of_path
+    from synth_llm.models.chat_template import CHATML, ChatTemplate, of_gguf, of_path, of_run
     from synth_llm.source import resolve
 
     given = entry.template or entry.arguments.get("chat_template")
@@ -150,6 +150,8 @@ def template(name: str, entry: ModelEntry, base: Path) -> ChatTemplate:
         found = of_path(_tokenizer(_folder(entry, base), entry.revision))
     elif entry.engine == "function":
         found = ChatTemplate(CHATML)
+    elif entry.engine == "replay":
+        found = of_run(resolve(entry.model or "", base), name)
     else:
         raise InputError(
             f"model '{name}' is to speak as the user: engine '{entry.engine}' does not tell its chat template, so name "

@@ -119,6 +119,16 @@ def of_path(path: Path) -> ChatTemplate:
     return ChatTemplate(source, eos["content"] if isinstance(eos, dict) else eos, str(path))
 
 
+def of_run(journal: Path, model: str) -> ChatTemplate:
+    """What the manifest beside a journal tells of a model's template. Raises InputError when it tells nothing."""
+    manifest = (journal if journal.is_dir() else journal.parent) / "manifest.json"
+    try:
+        known = json.loads(_read(manifest) if manifest.is_file() else "{}")["models"][model]["template"]
+        return ChatTemplate(known["source"], known["eos"], str(manifest))
+    except (ValueError, LookupError, TypeError):
+        raise InputError(f"tells no chat template of model '{model}'; write its `template: FILE`", manifest) from None
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
