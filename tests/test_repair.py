@@ -154,6 +154,11 @@ def choice(message: dict[str, Any], finish: str = "stop") -> Answer:
     return Answer(json.dumps({"choices": [{"message": message, "finish_reason": finish}]}).encode())
 
 
+def test_an_answer_that_is_whole_at_max_tokens_is_not_cut():
+    model = Scorer(choice({"content": '{"score": 4}'}, "length"))
+    assert [row["score"] for row in run(model.recipe()).kept] == [4]
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -258,9 +259,17 @@ def _records(asked: Asked, gives: Gives, schema: Schema | None) -> list[Row]:
     said = asked.said
     if said.reason:
         raise Reject(said.reason, said.detail, raw=asked.answer.body.decode("utf-8", "replace"))
-    if said.finish == "length" and gives.format != "label":
+    if said.finish == "length" and gives.format != "label" and not (gives.format == "json" and _whole(said.text)):
         raise Reject("cut", "the answer reached max_tokens before its end", raw=said.text)
     return parse(said.text, gives, schema)
+
+
+def _whole(text: str) -> bool:
+    """Whether it is an object or a list in JSON from its first character to its last: nothing of it was cut off."""
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _repair(messages: Sequence[Message], reject: Reject) -> list[Message] | None:
