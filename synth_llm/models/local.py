@@ -20,7 +20,6 @@ from synth_llm.models.constraint import ONE_LINE
 from synth_llm.models.request import BAD_REQUEST, Answer, Request, Schema, error_message
 from synth_llm.models.weights import revision
 from synth_llm.models.wire import sampling
-from synth_llm.row import canonical
 
 if TYPE_CHECKING:
     import aiohttp
@@ -150,7 +149,7 @@ def _body(request: Request) -> dict[str, Any]:
     said = {"messages": list(request.messages)} if request.raw is None else {"prompt": request.raw}
     body: dict[str, Any] = {**said, **sampling(request), "seed": request.seed}
     if request.schema is not None:
-        body |= _constraint(canonical(request.schema))
+        body |= _constraint(json.dumps(request.schema))  # its order is the order of the answer
     return body
 
 
