@@ -17,6 +17,7 @@ import typer
 
 from synth_llm.cli_evaluate import after_run, evaluate
 from synth_llm.cli_new import new
+from synth_llm.cli_publish import RunName, export, push
 from synth_llm.cli_techniques import techniques
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.mock.command import mock
@@ -38,7 +39,6 @@ app = typer.Typer(
 )
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's file, or its name in the library.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name below runs/.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a setting of the recipe: target.rows=100."),
@@ -374,22 +374,8 @@ def schema(
         typer.echo(f"wrote {out}")
 
 
-@app.command()
-def push(
-    run: RunName,
-    repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset repository on the Hub.")],
-    public: Annotated[bool, typer.Option("--public", help="Let everybody see it; private by default.")] = False,
-) -> None:
-    """Put a run on the Hugging Face Hub as a dataset, with its recipe, journal and card.
-
-    Example: synth-llm push runs/reviews me/film-reviews
-    """
-    from synth_llm import run_folder
-    from synth_llm.publish import hub
-
-    typer.echo(hub.push(run_folder.find_run(run), repo, private=not public))
-
-
+app.command()(export)
+app.command()(push)
 app.command()(new)
 app.command()(evaluate)
 app.command()(techniques)

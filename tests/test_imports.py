@@ -96,7 +96,9 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     assert fastest("-c", "from synth_llm.cli import main; main()", "--help") < 0.5
 
 
-@pytest.mark.parametrize("name", ["execute", "models.openai", "output", "publish.hub", "steps", "source"])
+@pytest.mark.parametrize(
+    "name", ["execute", "models.openai", "output", "publish.export", "publish.hub", "steps", "source"]
+)
 def test_modules_import_nothing_heavy(name: str) -> None:
     assert not loaded(f"import synth_llm.{name}") & HEAVY
 

@@ -1,0 +1,132 @@
+"""Export: files that `datasets` loads with the values and the types that a trainer expects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+
+from synth_llm import Recipe, run
+from synth_llm.errors import InputError
+from synth_llm.publish.export import export
+
+
+def folder(tmp_path: Path, *rows: dict[str, Any]) -> Path:
+    recipe = Recipe.model_validate(
+        {"name": "it", "source": {"rows": list(rows)}, "steps": [{"map": {"set": {"n": "1"}}}]}
+    )
+    assert run(recipe, out=tmp_path / "run").complete
+    return tmp_path / "run"
+
+
+def load(out: Path, tmp_path: Path) -> datasets.Dataset:
+    return datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+
+
+LABELLED = [{"text": "Bad, really.", "label": "negative"}, {"text": "So good — so, so good.", "label": "positive"}]
+
+
+def call(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+CALLS = [
+    {"role": "user", "content": "What time is it in Oslo, and 2 + 2?"},
+    {"role": "assistant", "tool_calls": [call("now", city="Oslo"), call("add", a=2, b=2)]},
+    {"role": "tool", "name": "now", "content": "12:00"},
+    {"role": "assistant", "content": "Noon, and 4."},
+]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv"])
+def test_rows_as_they_are(tmp_path, kind):
+    made = export(folder(tmp_path, *LABELLED), tmp_path / "out", kind=kind)
+    assert (made.files, made.rows) == ([tmp_path / "out" / f"train.{kind}"], 2)
+    assert list(load(tmp_path / "out", tmp_path)) == [{**row, "n": 1} for row in LABELLED]
+
+
+def test_classes_are_numbered_in_parquet_and_named_elsewhere(tmp_path):
+    run_folder = folder(tmp_path, *LABELLED)
+    export(run_folder, tmp_path / "a", format="classification")
+    loaded = load(tmp_path / "a", tmp_path)
+    assert loaded.features["label"] == datasets.ClassLabel(names=["negative", "positive"])
+    assert loaded["label"][:] == [0, 1]
+    export(run_folder, tmp_path / "b", format="classification", kind="jsonl")
+    assert [json.loads(line) for line in (tmp_path / "b/train.jsonl").read_text().splitlines()] == LABELLED
+
+
+def test_labels_of_tokens_are_classes_and_outside_is_the_first(tmp_path):
+    spans = [{"text": "Oslo", "type": "place", "start": 0, "end": 4}]
+    export(folder(tmp_path, {"text": "Oslo shines.", "entities": spans}), tmp_path / "out", format="token_labels")
+    loaded = load(tmp_path / "out", tmp_path)
+    assert loaded.features["labels"].feature.names == ["O", "B-place"]
+    assert loaded[0] == {"tokens": ["Oslo", "shines", "."], "labels": [1, 0, 0]}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_tool_calls_come_back_as_they_were_given(tmp_path, kind):
+    tools = [
+        {"type": "function", "function": {"name": "now", "parameters": {"properties": {"city": {"type": "string"}}}}}
+    ]
+    row = {"messages": json.dumps(CALLS), "tools": json.dumps(tools)}
+    with pytest.raises(InputError, match="messages is no list"):
+        export(folder(tmp_path, row), tmp_path / "out", format="tools")
+    export(folder(tmp_path / "b", {"messages": CALLS, "tools": tools}), tmp_path / "out", format="tools", kind=kind)
+    (loaded,) = load(tmp_path / "out", tmp_path)
+    assert loaded == {"messages": CALLS, "tools": tools}
+
+
+def test_no_rows_are_a_file_with_its_columns(tmp_path):
+    recipe = Recipe.model_validate(
+        {"name": "it", "source": {"rows": LABELLED}, "steps": [{"filter": {"if": "text == ''"}}]}
+    )
+    run(recipe, out=tmp_path / "run")
+    made = export(tmp_path / "run", tmp_path / "out", format="classification")
+    assert made.rows == 0
+    assert pq.read_schema(tmp_path / "out/train.parquet").names == ["text", "label"]
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path):
+    run_folder = folder(tmp_path, *LABELLED)
+    for name in ("a", "b"):
+        export(run_folder, tmp_path / name, format="classification")
+    assert (tmp_path / "a/train.parquet").read_bytes() == (tmp_path / "b/train.parquet").read_bytes()
+
+
+def test_a_row_that_does_not_fit_is_named_and_what_was_there_stays(tmp_path):
+    first = folder(tmp_path, *LABELLED)
+    export(first, tmp_path / "out", format="classification", kind="jsonl")
+    before = (tmp_path / "out/train.jsonl").read_bytes()
+    second = folder(tmp_path / "b", LABELLED[0], {"text": "What?", "label": None})
+    with pytest.raises(
+        InputError, match=r"kept.parquet: row 2 \(\w+\) cannot be in format classification: column 'label'"
+    ):
+        export(second, tmp_path / "out", format="classification", kind="jsonl")
+    assert (tmp_path / "out/train.jsonl").read_bytes() == before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["train.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"format": "messages", "kind": "csv"}, "column 'messages' holds several values, which CSV cannot"),
+        ({"kind": "xml"}, "no kind of file 'xml'; there are parquet, jsonl, csv"),
+        ({"columns": {"prompt": "text"}}, "name the format too"),
+    ],
+)
+def test_what_cannot_be_written_is_said(tmp_path, settings, said):
+    chat = {"messages": [{"role": "user", "content": "Hi"}]}
+    with pytest.raises(InputError, match=said):
+        export(folder(tmp_path, chat), tmp_path / "out", **settings)
+
+
+def test_a_folder_that_is_no_run_is_said(tmp_path):
+    with pytest.raises(InputError, match="is no run that has ended"):
+        export(tmp_path, tmp_path / "out")
+    run_folder = folder(tmp_path, *LABELLED)
+    with pytest.raises(InputError, match="own folder"):
+        export(run_folder, run_folder)
