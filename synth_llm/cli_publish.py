@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,13 @@ def export(
         typer.Option("--column", metavar="USE=COLUMN", help="Where the format finds a value: prompt=question."),
     ] = None,
     kind: Annotated[str, typer.Option("--as", metavar="KIND", help="parquet, jsonl or csv.")] = "parquet",
+    split: Annotated[
+        list[str] | None,
+        typer.Option("--split", metavar="NAME=SHARE", help="Hold rows out: test=0.1; what is left is train."),
+    ] = None,
+    stratify: Annotated[
+        str | None, typer.Option("--stratify", metavar="COLUMN", help="Each value of it has its share in each split.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; exports/<run>-<format> by default.")
     ] = None,
@@ -34,24 +41,46 @@ def export(
     token_labels of text and spans; pairs of two texts, with a class or a score if there is one; triplets of anchor,
     positive and negative; text of text.
 
-    Example: synth-llm export reviews --format classification --as jsonl
+    No two splits share a parent or a near-copy, and a row stays in its split when a later run adds others.
+
+    Example: synth-llm export reviews --format classification --as jsonl --split test=0.1
     """
     from synth_llm import run_folder
     from synth_llm.publish.export import export as write
 
-    columns: dict[str, str] = {}
-    for given in column or ():
-        use, parted, name = given.partition("=")
-        if not parted:
-            raise InputError(f"--column {given}: write USE=COLUMN, such as prompt=question")
-        columns[use] = name
+    columns = _pairs(column, "--column", "USE=COLUMN, such as prompt=question")
+    shares = {
+        name: _share(name, text) for name, text in _pairs(split, "--split", "NAME=SHARE, such as test=0.1").items()
+    }
     folder = run_folder.find_run(run)
     out = out or Path("exports") / (folder.name + (f"-{format}" if format else ""))
-    made = write(folder, out, format=format, columns=columns, kind=kind)  # type: ignore[arg-type]  # it says what it takes
-    for path in made.files:
-        typer.echo(f"wrote {path}: {made.rows:,} rows")
+    kinds: Any = kind  # it says itself which there are
+    made = write(folder, out, format=format, columns=columns, kind=kinds, splits=shares, stratify=stratify)
+    for path, rows in made.files.items():
+        typer.echo(f"wrote {path}: {rows:,} rows")
+    if made.left_out:
+        shown = ", ".join(made.left_out[:5]) + (", ..." if made.left_out[5:] else "")
+        typer.echo(f"{len(made.left_out):,} rows are near to rows of two splits, and in none: {shown}")
     if made.columns:
         typer.echo("from " + ", ".join(f"{use}: {name}" for use, name in made.columns.of.items()))
+
+
+def _pairs(given: list[str] | None, option: str, form: str) -> dict[str, str]:
+    """`NAME=VALUE` settings by name."""
+    found = {}
+    for text in given or ():
+        name, parted, value = text.partition("=")
+        if not (parted and name and value):
+            raise InputError(f"{option} {text}: write {form}")
+        found[name] = value
+    return found
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--split {name}={text}: a share is a number between 0 and 1, such as 0.1") from None
 
 
 def push(

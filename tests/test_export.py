@@ -45,7 +45,7 @@ CALLS = [
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv"])
 def test_rows_as_they_are(tmp_path, kind):
     made = export(folder(tmp_path, *LABELLED), tmp_path / "out", kind=kind)
-    assert (made.files, made.rows) == ([tmp_path / "out" / f"train.{kind}"], 2)
+    assert made.files == {tmp_path / "out" / f"train.{kind}": 2}
     assert list(load(tmp_path / "out", tmp_path)) == [{**row, "n": 1} for row in LABELLED]
 
 
@@ -86,7 +86,7 @@ def test_no_rows_are_a_file_with_its_columns(tmp_path):
     )
     run(recipe, out=tmp_path / "run")
     made = export(tmp_path / "run", tmp_path / "out", format="classification")
-    assert made.rows == 0
+    assert list(made.files.values()) == [0]
     assert pq.read_schema(tmp_path / "out/train.parquet").names == ["text", "label"]
 
 
@@ -130,3 +130,32 @@ def test_a_folder_that_is_no_run_is_said(tmp_path):
     run_folder = folder(tmp_path, *LABELLED)
     with pytest.raises(InputError, match="own folder"):
         export(run_folder, run_folder)
+
+
+def test_splits_are_files_of_one_dataset_with_the_same_classes(tmp_path):
+    rows = [{"text": f"Text {n} about number {n * 7}.", "label": "rare" if n == 3 else "common"} for n in range(60)]
+    run_folder = folder(tmp_path, *rows)
+    made = export(run_folder, tmp_path / "out", format="classification", splits={"test": 0.2, "validation": 0.1})
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(loaded[name]) for name in loaded} == {path.stem: count for path, count in made.files.items()}
+    assert sum(made.files.values()) == 60
+    assert all(part.features["label"].names == ["common", "rare"] for part in loaded.values())
+    texts = [text for part in loaded.values() for text in part["text"]]
+    assert sorted(texts) == sorted(row["text"] for row in rows)
+
+
+def test_a_second_export_of_more_rows_moves_none(tmp_path):
+    rows = [{"text": f"Text {n} about number {n * 7}.", "label": str(n % 3)} for n in range(120)]
+    recipe = {"name": "it", "source": {"rows": rows[:60]}, "steps": [{"map": {"set": {"n": "1"}}}]}
+    places = []
+    for count in (60, 120):
+        recipe["source"] = {"rows": rows[:count]}
+        run(Recipe.model_validate(recipe), out=tmp_path / "run")
+        made = export(tmp_path / "run", tmp_path / "out", kind="jsonl", splits={"test": 0.2}, stratify="label")
+        where = {json.loads(line)["text"]: path.stem for path in made.files for line in path.read_text().splitlines()}
+        assert len(where) == count
+        assert sum(place == "test" for place in where.values()) == count // 5
+        places.append(where)
+    assert places[0].items() <= places[1].items()
+    with pytest.raises(InputError, match=r"splits.json: the run was split into test 0.2, by label before"):
+        export(tmp_path / "run", tmp_path / "out", splits={"test": 0.3})

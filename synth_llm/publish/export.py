@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from synth_llm import output
-from synth_llm.errors import InputError, Reject
+from synth_llm.against import joined
+from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.publish.formats import Columns, Spec, columns_of
-from synth_llm.row import ID, Row, public
+from synth_llm.publish.splits import TRAIN, Item, drawn
+from synth_llm.row import ID, PARENT, Row, canonical, public
 
 if TYPE_CHECKING:
     import datasets
 
 Kind = Literal["parquet", "jsonl", "csv"]
-TRAIN = "train"
 OUTSIDE = "O"
+NO_TEXTS = {"label", "wanted", "score", "spans", "tools", "system"}
+"""Uses of values that say nothing of what a row is about."""
 
 
 class Exported(NamedTuple):
     """What was written."""
 
-    files: list[Path]
-    rows: int
+    files: dict[Path, int]
+    """The rows in each."""
     columns: Columns | None
     """Where the format found its columns; None when rows were written as they are."""
+    left_out: list[str]
+    """The ids of rows that are near to rows of two splits, and so in none."""
 
 
 def export(
@@ -38,40 +44,54 @@ def export(
     format: str | None = None,  # what users call it
     columns: Mapping[str, str] | None = None,
     kind: Kind = "parquet",
+    splits: Mapping[str, float] | None = None,
+    stratify: str | None = None,
 ) -> Exported:
-    """Write the kept rows of the run in `folder` to `out`, in a format or, without one, as they are.
+    """Write the kept rows of the run in `folder` to `out`, in a format or, without one, as they are; a file a split.
 
     `columns` says where the format finds what its name does not tell. Classes are numbered in Parquet, as ClassLabel,
-    and named in JSON Lines and CSV. The same rows give the same bytes, and a file is replaced in one piece.
+    and named in JSON Lines and CSV. `splits` are the shares of rows that are held out, such as `{"test": 0.1}`; with
+    `stratify`, a column, each of its values has that share. No two splits share a parent or a near-copy, and a row
+    stays in its split when others are added (`splits`). The same rows give the same bytes, and a file is replaced in
+    one piece.
 
     Raises InputError when `folder` is no finished run, the rows have no columns for the format or one of them has no
-    value for it, naming the row; and for CSV when a value is no single one.
+    value for it, naming the row; for CSV when a value is no single one; and for splits that cannot be.
     """
     if kind not in get_args(Kind):
         raise InputError(f"no kind of file '{kind}'; there are {', '.join(get_args(Kind))}")
-    manifest = output.read_manifest(folder)
-    if not manifest:
+    if not output.read_manifest(folder):
         raise InputError(f"{folder} is no run that has ended; run it to its end first")
-    source = folder / output.KEPT
-    have = _names(source)
-    if columns and format is None:
-        raise InputError("columns say where a format finds its values; name the format too")
-    chosen = columns_of(format, have, columns) if format is not None else None
-    path = out / f"{TRAIN}.{kind}"
     if out.resolve() == folder.resolve():
         raise InputError(f"{out} is the run's own folder; export to another one")
+    if columns and format is None:
+        raise InputError("columns say where a format finds its values; name the format too")
+    source = folder / output.KEPT
+    have = _names(source)
+    chosen = columns_of(format, have, columns) if format is not None else None
+    if stratify is not None and stratify not in have:
+        raise InputError(f"stratify: no column '{stratify}'{nearest(stratify, have)}; the rows have {', '.join(have)}")
+    if stratify is not None and not splits:
+        raise InputError("stratify goes with splits, such as test=0.1")
+    places = drawn(folder, _items(source, chosen, have, stratify), splits, stratify) if splits else None
     out.mkdir(parents=True, exist_ok=True)
+    write = _writer(kind, source, chosen, have)
+    files = {}
+    for name in (TRAIN, *(splits or ())):
+        path = out / f"{name}.{kind}"
+        with output.atomic(path) as beside:
+            files[path] = write(beside, partial(_made, source, chosen, places, name))
+    left_out = [row[ID] for row, place in zip(_read(source), places, strict=True) if place is None] if places else []
+    return Exported(files, chosen, left_out)
 
-    def rows() -> Iterator[Row]:
-        return _made(source, chosen)
 
-    with output.atomic(path) as beside:
-        if chosen is None and kind == "parquet":
-            count = _copy(source, beside, have)
-        else:
-            spec = chosen.format.spec(chosen.of) if chosen else dict.fromkeys(have)
-            count = _WRITE[kind](beside, rows, spec)
-    return Exported([path], count, chosen)
+def _items(source: Path, chosen: Columns | None, have: list[str], stratify: str | None) -> list[Item]:
+    """What the rows' splits hang on: near-copies are found in the columns of the format that hold texts."""
+    columns = [column for what, column in chosen.of.items() if what not in NO_TEXTS] if chosen else have
+    return [
+        Item(row[ID], row[PARENT], canonical(row[stratify]) if stratify else "", joined(row, columns))
+        for row in _read(source)
+    ]
 
 
 def _names(path: Path) -> list[str]:
@@ -88,9 +108,13 @@ def _read(path: Path) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
-def _made(path: Path, chosen: Columns | None) -> Iterator[Row]:
-    """The rows, in their format if there is one. Raises InputError for the first that cannot be in it."""
+def _made(
+    path: Path, chosen: Columns | None, places: Sequence[str | None] | None = None, split: str = TRAIN
+) -> Iterator[Row]:
+    """The rows of a split, in their format if there is one. Raises InputError for the first that cannot be in it."""
     for number, row in enumerate(_read(path), 1):
+        if places is not None and places[number - 1] != split:
+            continue
         if chosen is None:
             yield public(row)
             continue
@@ -107,40 +131,36 @@ Rows = Callable[[], Iterable[Row]]
 """The rows; gone through again from their beginning by each call."""
 
 
-def _copy(source: Path, path: Path, columns: list[str]) -> int:
-    """The rows as they stand, without the columns that are ours."""
+def _writer(kind: Kind, source: Path, chosen: Columns | None, have: list[str]) -> Callable[[Path, Rows], int]:
+    """What writes rows to a file, and returns how many."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source) as file:
-        schema = file.schema_arrow
-        for name in output.OURS:
-            schema = schema.remove(schema.get_field_index(name))
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            for batch in file.iter_batches(output.GROUP, columns=columns):
-                writer.write_batch(batch)
-        return int(file.metadata.num_rows)
+    spec = chosen.format.spec(chosen.of) if chosen else dict.fromkeys(have)
+    if kind == "jsonl":
+        return _jsonl
+    if kind == "csv":
+        return partial(_csv, spec)
+    if chosen:
+        features = _features(spec, lambda: _made(source, chosen, None))
+        return partial(_parquet, partial(_table, features))
+    whole = pq.read_schema(source)
+    schema = pa.schema([whole.field(name) for name in have])
+    return partial(_parquet, partial(pa.Table.from_pylist, schema=schema))
 
 
-def _parquet(path: Path, rows: Rows, spec: dict[str, Spec]) -> int:
+def _parquet(table: Callable[[list[Row]], Any], path: Path, rows: Rows) -> int:
     import pyarrow.parquet as pq
 
-    features, writer, count = _features(spec, rows), None, 0
-    try:
-        left = iter(rows())
+    left, count = iter(rows()), 0
+    with pq.ParquetWriter(path, table([]).schema, compression="zstd") as writer:
         while group := list(islice(left, output.GROUP)):
-            table = _table(group, features)
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
+            writer.write_table(table(group))
             count += len(group)
-        if writer is None:
-            writer = pq.ParquetWriter(path, _table([], features).schema, compression="zstd")
-    finally:
-        if writer is not None:
-            writer.close()
     return count
 
 
-def _table(rows: list[Row], features: datasets.Features) -> Any:
+def _table(features: datasets.Features, rows: list[Row]) -> Any:
     import datasets
 
     columns = {name: [row[name] for row in rows] for name in features}
@@ -171,7 +191,7 @@ def _classes(rows: Iterable[Row], column: str) -> list[str]:
     return sorted(names, key=lambda name: (name != OUTSIDE, name))
 
 
-def _jsonl(path: Path, rows: Rows, spec: dict[str, Spec]) -> int:
+def _jsonl(path: Path, rows: Rows) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for row in rows():
@@ -180,7 +200,7 @@ def _jsonl(path: Path, rows: Rows, spec: dict[str, Spec]) -> int:
     return count
 
 
-def _csv(path: Path, rows: Rows, spec: dict[str, Spec]) -> int:
+def _csv(spec: Mapping[str, Spec], path: Path, rows: Rows) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(spec), lineterminator="\n")
@@ -196,10 +216,3 @@ def _csv(path: Path, rows: Rows, spec: dict[str, Spec]) -> int:
 def _plain(value: Any) -> Any:
     """True and false as JSON writes them."""
     return json.dumps(value) if isinstance(value, bool) else value
-
-
-_WRITE: dict[str, Callable[[Path, Rows, dict[str, Spec]], int]] = {
-    "parquet": _parquet,
-    "jsonl": _jsonl,
-    "csv": _csv,
-}
