@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,7 +21,9 @@ def export(
         list[str] | None,
         typer.Option("--column", metavar="USE=COLUMN", help="Where the format finds a value: prompt=question."),
     ] = None,
-    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="parquet, jsonl or csv.")] = "parquet",
+    files: Annotated[
+        str | None, typer.Option("--files", metavar="KIND", help="parquet (the default), jsonl or csv.")
+    ] = None,
     split: Annotated[
         list[str] | None,
         typer.Option("--split", metavar="NAME=SHARE", help="Hold rows out: test=0.1; what is left is train."),
@@ -33,7 +35,7 @@ def export(
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; exports/<run>-<format> by default.")
     ] = None,
 ) -> None:
-    """Write the rows that a run kept as files for a trainer; without a format, as they are.
+    """Write the rows that a run kept as files for a trainer, as the recipe's section `publish` and these options say.
 
     messages, prompt_completion, alpaca and sharegpt are made of messages, or of a prompt and a completion (instruction
     and output, question and answer ...); tools of messages and tools; preference of prompt, chosen and rejected; kto of
@@ -43,19 +45,24 @@ def export(
 
     No two splits share a parent or a near-copy, and a row stays in its split when a later run adds others.
 
-    Example: synth-llm export reviews --format classification --as jsonl --split test=0.1
+    Example: synth-llm export reviews --format classification --files jsonl --split test=0.1
     """
-    from synth_llm import run_folder
+    from synth_llm import output, run_folder
     from synth_llm.publish.export import export as write
+    from synth_llm.publish.settings import publish_of
 
-    columns = _pairs(column, "--column", "USE=COLUMN, such as prompt=question")
-    shares = {
-        name: _share(name, text) for name, text in _pairs(split, "--split", "NAME=SHARE, such as test=0.1").items()
-    }
     folder = run_folder.find_run(run)
-    out = out or Path("exports") / (folder.name + (f"-{format}" if format else ""))
-    kinds: Any = kind  # it says itself which there are
-    made = write(folder, out, format=format, columns=columns, kind=kinds, splits=shares, stratify=stratify)
+    given = {
+        "format": format,
+        "columns": _pairs(column, "--column", "USE=COLUMN, such as prompt=question"),
+        "splits": _pairs(split, "--split", "NAME=SHARE, such as test=0.1"),
+        "stratify": stratify,
+        "files": files,
+    }
+    own = output.read_manifest(folder).get("recipe", {}).get("publish") or {}
+    settings = publish_of({**own, **{name: value for name, value in given.items() if value}})
+    out = out or Path("exports") / (folder.name + (f"-{settings.format}" if settings.format else ""))
+    made = write(folder, out, settings)
     for path, rows in made.files.items():
         typer.echo(f"wrote {path}: {rows:,} rows")
     if made.left_out:
@@ -74,13 +81,6 @@ def _pairs(given: list[str] | None, option: str, form: str) -> dict[str, str]:
             raise InputError(f"{option} {text}: write {form}")
         found[name] = value
     return found
-
-
-def _share(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"--split {name}={text}: a share is a number between 0 and 1, such as 0.1") from None
 
 
 def push(

@@ -114,6 +114,7 @@ def plan(recipe: Recipe, base: Path, where: Where | None = None) -> Plan:
         steps.append(PlannedStep(step, title, have, rows))
         rows *= step.makes
     _check_evaluate(recipe, base, have, where)
+    _check_publish(recipe, have, where)
     prices = {name: price_of(entry, use.library) for name, entry in recipe.models.items()}
     ready = Plan(recipe, use, source, steps, prices, written)
     ready.check_dollars(recipe.limits, where)
@@ -162,6 +163,14 @@ def _check_evaluate(recipe: Recipe, base: Path, have: Columns, where: Where) -> 
                 source_columns(source, base)
             except InputError as error:
                 raise _placed(error, where, f"evaluate.{name}", ("evaluate", name)) from None
+
+
+def _check_publish(recipe: Recipe, have: Columns, where: Where) -> None:
+    if recipe.publish is not None:
+        try:
+            recipe.publish.columns_in(sorted(have))
+        except InputError as error:
+            raise _placed(error, where, "publish", ("publish",)) from None
 
 
 def _titles(recipe: Recipe) -> list[str]:

@@ -19,6 +19,7 @@ from synth_llm.evaluation.settings import Evaluate
 from synth_llm.keys import VARIABLE
 from synth_llm.models.budget import Limits
 from synth_llm.objectives import Objectives
+from synth_llm.publish.settings import Publish
 from synth_llm.source import Source
 from synth_llm.steps import Step, step_type, step_types
 
@@ -258,6 +259,8 @@ class Recipe(BaseModel):
     """Hard limits over all invocations of the run folder."""
     evaluate: Evaluate | None = None
     """What the kept rows are held against when the run is complete; see `synth-llm evaluate`."""
+    publish: Publish | None = None
+    """In what form the kept rows are given to others; see `synth-llm export`."""
 
 
 class RecipeFile:

@@ -11,8 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_llm import Recipe, run
+from synth_llm.cli import main
 from synth_llm.errors import InputError
-from synth_llm.publish.export import export
+from synth_llm.publish.export import Exported
+from synth_llm.publish.export import export as write
+from synth_llm.publish.settings import publish_of
+
+
+def export(run_folder: Path, out: Path, **settings: Any) -> Exported:
+    return write(run_folder, out, publish_of(settings))
 
 
 def folder(tmp_path: Path, *rows: dict[str, Any]) -> Path:
@@ -44,7 +51,7 @@ CALLS = [
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv"])
 def test_rows_as_they_are(tmp_path, kind):
-    made = export(folder(tmp_path, *LABELLED), tmp_path / "out", kind=kind)
+    made = export(folder(tmp_path, *LABELLED), tmp_path / "out", files=kind)
     assert made.files == {tmp_path / "out" / f"train.{kind}": 2}
     assert list(load(tmp_path / "out", tmp_path)) == [{**row, "n": 1} for row in LABELLED]
 
@@ -55,7 +62,7 @@ def test_classes_are_numbered_in_parquet_and_named_elsewhere(tmp_path):
     loaded = load(tmp_path / "a", tmp_path)
     assert loaded.features["label"] == datasets.ClassLabel(names=["negative", "positive"])
     assert loaded["label"][:] == [0, 1]
-    export(run_folder, tmp_path / "b", format="classification", kind="jsonl")
+    export(run_folder, tmp_path / "b", format="classification", files="jsonl")
     assert [json.loads(line) for line in (tmp_path / "b/train.jsonl").read_text().splitlines()] == LABELLED
 
 
@@ -75,7 +82,7 @@ def test_tool_calls_come_back_as_they_were_given(tmp_path, kind):
     row = {"messages": json.dumps(CALLS), "tools": json.dumps(tools)}
     with pytest.raises(InputError, match="messages is no list"):
         export(folder(tmp_path, row), tmp_path / "out", format="tools")
-    export(folder(tmp_path / "b", {"messages": CALLS, "tools": tools}), tmp_path / "out", format="tools", kind=kind)
+    export(folder(tmp_path / "b", {"messages": CALLS, "tools": tools}), tmp_path / "out", format="tools", files=kind)
     (loaded,) = load(tmp_path / "out", tmp_path)
     assert loaded == {"messages": CALLS, "tools": tools}
 
@@ -99,13 +106,13 @@ def test_the_same_rows_are_the_same_bytes(tmp_path):
 
 def test_a_row_that_does_not_fit_is_named_and_what_was_there_stays(tmp_path):
     first = folder(tmp_path, *LABELLED)
-    export(first, tmp_path / "out", format="classification", kind="jsonl")
+    export(first, tmp_path / "out", format="classification", files="jsonl")
     before = (tmp_path / "out/train.jsonl").read_bytes()
     second = folder(tmp_path / "b", LABELLED[0], {"text": "What?", "label": None})
     with pytest.raises(
         InputError, match=r"kept.parquet: row 2 \(\w+\) cannot be in format classification: column 'label'"
     ):
-        export(second, tmp_path / "out", format="classification", kind="jsonl")
+        export(second, tmp_path / "out", format="classification", files="jsonl")
     assert (tmp_path / "out/train.jsonl").read_bytes() == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["train.jsonl"]
 
@@ -113,8 +120,8 @@ def test_a_row_that_does_not_fit_is_named_and_what_was_there_stays(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"format": "messages", "kind": "csv"}, "column 'messages' holds several values, which CSV cannot"),
-        ({"kind": "xml"}, "no kind of file 'xml'; there are parquet, jsonl, csv"),
+        ({"format": "messages", "files": "csv"}, "column 'messages' holds several values, which CSV cannot"),
+        ({"files": "xml"}, "files: .*parquet"),
         ({"columns": {"prompt": "text"}}, "name the format too"),
     ],
 )
@@ -151,7 +158,7 @@ def test_a_second_export_of_more_rows_moves_none(tmp_path):
     for count in (60, 120):
         recipe["source"] = {"rows": rows[:count]}
         run(Recipe.model_validate(recipe), out=tmp_path / "run")
-        made = export(tmp_path / "run", tmp_path / "out", kind="jsonl", splits={"test": 0.2}, stratify="label")
+        made = export(tmp_path / "run", tmp_path / "out", files="jsonl", splits={"test": 0.2}, stratify="label")
         where = {json.loads(line)["text"]: path.stem for path in made.files for line in path.read_text().splitlines()}
         assert len(where) == count
         assert sum(place == "test" for place in where.values()) == count // 5
@@ -159,3 +166,58 @@ def test_a_second_export_of_more_rows_moves_none(tmp_path):
     assert places[0].items() <= places[1].items()
     with pytest.raises(InputError, match=r"splits.json: the run was split into test 0.2, by label before"):
         export(tmp_path / "run", tmp_path / "out", splits={"test": 0.3})
+
+
+RECIPE = """\
+source: {rows: [{question: Why?, reply: So., topic: tea}, {question: When?, reply: Now., topic: tea}]}
+steps: [{filter: {if: "topic == 'tea'"}}]
+publish: {format: messages, columns: {completion: reply}, splits: {test: 0.5}, files: jsonl}
+"""
+
+
+def test_a_recipe_says_how_its_rows_are_given_to_others(tmp_path):
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    run(tmp_path / "r.yaml", out=tmp_path / "run")
+    made = write(tmp_path / "run", tmp_path / "out")
+    assert [path.name for path in made.files] == ["train.jsonl", "test.jsonl"]
+    assert made.columns is not None
+    assert made.columns.of == {"prompt": "question", "completion": "reply"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "reply}, splits",
+            "replies}, splits",
+            "r.yaml:3: publish: completion: no column 'replies'; did you mean 'reply'?",
+        ),
+        ("messages", "kto", "r.yaml:3: publish: format kto lacks wanted"),
+        ("messages", "mesages", "r.yaml:3: publish.format: no format 'mesages'; did you mean 'messages'?"),
+        ("0.5", "1.5", "r.yaml:3: publish.splits: test: 1.5 is no share between 0 and 1"),
+        ("splits: {test: 0.5}", "stratify: topic", "r.yaml:3: publish: stratify goes with splits"),
+    ],
+)
+def test_what_cannot_be_published_is_said_before_the_run(tmp_path, old, new, said):
+    (tmp_path / "r.yaml").write_text(RECIPE.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        run(tmp_path / "r.yaml", out=tmp_path / "run")
+    assert said in str(caught.value)
+
+
+def test_the_command_line(tmp_path, monkeypatch, capsys):
+    def program(*args: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as left:
+            main(args)
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out + said.err
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    assert program("run", "r.yaml")[0] == 0
+    code, said = program("export", "r", "--format", "prompt_completion", "--column", "completion=topic")
+    assert (code, "wrote exports/r-prompt_completion/train.jsonl:" in said) == (0, True)
+    assert said.endswith("from prompt: question, completion: topic\n")
+    assert program("export", "r", "--split", "test") == (2, "error: --split test: write NAME=SHARE, such as test=0.1\n")
+    code, said = program("export", "r", "--split", "test=half")
+    assert (code, "splits: test: Input should be a valid number" in said) == (2, True)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_llm.errors import InputError
-from synth_llm.publish.splits import Item, assigned, check, near_copies
+from synth_llm.publish.settings import publish_of
+from synth_llm.publish.splits import Item, assigned, near_copies
 
 SHARES = {"test": 0.2, "validation": 0.1}
 
@@ -91,4 +92,4 @@ def test_near_copies_are_found_and_what_is_only_alike_is_not():
 )
 def test_shares_that_cannot_be(shares, said):
     with pytest.raises(InputError, match=said):
-        check(shares)
+        publish_of({"splits": shares})

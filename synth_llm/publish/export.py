@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth_llm import output
 from synth_llm.against import joined
-from synth_llm.errors import InputError, Reject, nearest
-from synth_llm.publish.formats import Columns, Spec, columns_of
-from synth_llm.publish.splits import TRAIN, Item, drawn
+from synth_llm.errors import InputError, Reject
+from synth_llm.publish.formats import Columns, Spec
+from synth_llm.publish.settings import TRAIN, Files, Publish, publish_of
+from synth_llm.publish.splits import Item, drawn
 from synth_llm.row import ID, PARENT, Row, canonical, public
 
 if TYPE_CHECKING:
     import datasets
 
-Kind = Literal["parquet", "jsonl", "csv"]
 OUTSIDE = "O"
 NO_TEXTS = {"label", "wanted", "score", "spans", "tools", "system"}
 """Uses of values that say nothing of what a row is about."""
@@ -37,48 +37,33 @@ class Exported(NamedTuple):
     """The ids of rows that are near to rows of two splits, and so in none."""
 
 
-def export(
-    folder: Path,
-    out: Path,
-    *,
-    format: str | None = None,  # what users call it
-    columns: Mapping[str, str] | None = None,
-    kind: Kind = "parquet",
-    splits: Mapping[str, float] | None = None,
-    stratify: str | None = None,
-) -> Exported:
-    """Write the kept rows of the run in `folder` to `out`, in a format or, without one, as they are; a file a split.
+def export(folder: Path, out: Path, settings: Publish | None = None) -> Exported:
+    """Write the kept rows of the run in `folder` to `out`, a file a split; by default as its recipe's `publish` says.
 
-    `columns` says where the format finds what its name does not tell. Classes are numbered in Parquet, as ClassLabel,
-    and named in JSON Lines and CSV. `splits` are the shares of rows that are held out, such as `{"test": 0.1}`; with
-    `stratify`, a column, each of its values has that share. No two splits share a parent or a near-copy, and a row
-    stays in its split when others are added (`splits`). The same rows give the same bytes, and a file is replaced in
-    one piece.
+    Classes are numbered in Parquet, as ClassLabel, and named in JSON Lines and CSV. No two splits share a parent or a
+    near-copy, and a row stays in its split when a later run adds others (`splits`). The same rows give the same bytes,
+    and a file is replaced in one piece.
 
     Raises InputError when `folder` is no finished run, the rows have no columns for the format or one of them has no
-    value for it, naming the row; for CSV when a value is no single one; and for splits that cannot be.
+    value for it, naming the row; and for CSV when a value is no single one.
     """
-    if kind not in get_args(Kind):
-        raise InputError(f"no kind of file '{kind}'; there are {', '.join(get_args(Kind))}")
-    if not output.read_manifest(folder):
+    manifest = output.read_manifest(folder)
+    if not manifest:
         raise InputError(f"{folder} is no run that has ended; run it to its end first")
     if out.resolve() == folder.resolve():
         raise InputError(f"{out} is the run's own folder; export to another one")
-    if columns and format is None:
-        raise InputError("columns say where a format finds its values; name the format too")
+    settings = settings or publish_of(manifest["recipe"].get("publish") or {})
     source = folder / output.KEPT
     have = _names(source)
-    chosen = columns_of(format, have, columns) if format is not None else None
-    if stratify is not None and stratify not in have:
-        raise InputError(f"stratify: no column '{stratify}'{nearest(stratify, have)}; the rows have {', '.join(have)}")
-    if stratify is not None and not splits:
-        raise InputError("stratify goes with splits, such as test=0.1")
-    places = drawn(folder, _items(source, chosen, have, stratify), splits, stratify) if splits else None
+    chosen, splits = settings.columns_in(have), settings.splits
+    places = (
+        drawn(folder, _items(source, chosen, have, settings.stratify), splits, settings.stratify) if splits else None
+    )
     out.mkdir(parents=True, exist_ok=True)
-    write = _writer(kind, source, chosen, have)
+    write = _writer(settings.files, source, chosen, have)
     files = {}
-    for name in (TRAIN, *(splits or ())):
-        path = out / f"{name}.{kind}"
+    for name in (TRAIN, *splits):
+        path = out / f"{name}.{settings.files}"
         with output.atomic(path) as beside:
             files[path] = write(beside, partial(_made, source, chosen, places, name))
     left_out = [row[ID] for row, place in zip(_read(source), places, strict=True) if place is None] if places else []
@@ -131,7 +116,7 @@ Rows = Callable[[], Iterable[Row]]
 """The rows; gone through again from their beginning by each call."""
 
 
-def _writer(kind: Kind, source: Path, chosen: Columns | None, have: list[str]) -> Callable[[Path, Rows], int]:
+def _writer(kind: Files, source: Path, chosen: Columns | None, have: list[str]) -> Callable[[Path, Rows], int]:
     """What writes rows to a file, and returns how many."""
     import pyarrow as pa
     import pyarrow.parquet as pq

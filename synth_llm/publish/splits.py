@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from synth_llm import output
 from synth_llm.errors import InputError
+from synth_llm.publish.settings import TRAIN
 from synth_llm.row import digest
 
-TRAIN = "train"
 SPLITS = "splits.json"
 NEAR = 0.8
 """From this Jaccard similarity of three-word shingles on, two texts are near-copies."""
@@ -32,24 +32,12 @@ class Item(NamedTuple):
     text: str
 
 
-def check(shares: Mapping[str, float]) -> None:
-    """Raises InputError for shares that leave nothing to train on, or names that files cannot have."""
-    for name, share in shares.items():
-        if not name.isidentifier() or name == TRAIN:
-            raise InputError(f"no split can be called '{name}': take a word, such as test; train is what is left")
-        if not 0 < share < 1:
-            raise InputError(f"split {name}: {share} is no share between 0 and 1")
-    if sum(shares.values()) >= 1:
-        raise InputError(f"the splits {', '.join(shares)} leave nothing to train on")
-
-
 def drawn(folder: Path, items: Sequence[Item], shares: Mapping[str, float], stratify: str | None) -> list[str | None]:
     """The split of each item, in order: `train`, or a name of `shares`; None for one near to two splits, in neither.
 
     What was drawn for the run in `folder` before stays, and is written anew with what is new. Raises InputError for
-    shares that cannot be, or that are others than before.
+    shares that are others than before.
     """
-    check(shares)
     path, how = folder / SPLITS, {"shares": dict(shares), "stratify": stratify}
     known = _known(path, how)
     found = assigned(items, near_copies([item.text for item in items]), shares, known)
