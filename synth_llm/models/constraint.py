@@ -12,9 +12,10 @@ from synth_llm.row import canonical
 
 if TYPE_CHECKING:
     import numpy as np
+    from llguidance import JsonCompileOptions
 
 REMEMBERED = 256
-ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+ONE_LINE: JsonCompileOptions = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """JSON as Python writes it: where any white space may stand, small models write nothing else."""
 
 
