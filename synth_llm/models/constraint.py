@@ -12,7 +12,7 @@ from synth_llm.row import canonical
 
 if TYPE_CHECKING:
     import numpy as np
-    from llguidance import JsonCompileOptions
+    from llguidance._lib import JsonCompileOptions
 
 REMEMBERED = 256
 ONE_LINE: JsonCompileOptions = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
