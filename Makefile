@@ -26,7 +26,7 @@ demo: $(VENV)/.user
 	$(BIN)/synth-llm run reviews --out runs/reviews
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 # The tests that `make test` leaves out: the embedded model, and what takes long.
 test-all: test

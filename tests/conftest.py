@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # tests run side by side
 os.environ["HF_HUB_OFFLINE"] = "1"  # now: the clients read it when they are imported
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 

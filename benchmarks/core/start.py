@@ -26,7 +26,7 @@ def bar() -> list[Bar]:
     bare = quickest([sys.executable, "-c", "pass"])
     imported = quickest([sys.executable, "-c", "import synth_llm"]) - bare
     shown = quickest([str(Path(sys.executable).parent / "synth-llm"), "--help"])
-    tests = quickest([sys.executable, "-m", "pytest", "-q"], times=1)
+    tests = quickest([sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"], times=1)
     return [
         ("start", f"import synth_llm {imported:.3f} s over a bare Python", "< 0.3 s", imported < 0.3),
         ("start", f"synth-llm --help {shown:.3f} s", "< 0.5 s", shown < 0.5),
