@@ -109,7 +109,7 @@ def variation_of(made: ArrayLike, real: ArrayLike) -> float:
     """The total variation distance of two histograms of the same k categories, each (k,) counts."""
     import numpy as np
 
-    return float(np.abs(_shares(made) - _shares(real)).sum() / 2)
+    return float(np.minimum(np.abs(_shares(made) - _shares(real)).sum() / 2, 1.0))  # sums of shares are rounded
 
 
 @metric("label", "label", range=(0, 1), direction="lower", unit="bits", source="Lin 1991, section IV")
