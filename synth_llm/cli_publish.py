@@ -47,11 +47,9 @@ def export(
 
     Example: synth-llm export reviews --format classification --files jsonl --split test=0.1
     """
-    from synth_llm import output, run_folder
+    from synth_llm import run_folder
     from synth_llm.publish.export import export as write
-    from synth_llm.publish.settings import publish_of
 
-    folder = run_folder.find_run(run)
     given = {
         "format": format,
         "columns": _pairs(column, "--column", "USE=COLUMN, such as prompt=question"),
@@ -59,10 +57,7 @@ def export(
         "stratify": stratify,
         "files": files,
     }
-    own = output.read_manifest(folder).get("recipe", {}).get("publish") or {}
-    settings = publish_of({**own, **{name: value for name, value in given.items() if value}})
-    out = out or Path("exports") / (folder.name + (f"-{settings.format}" if settings.format else ""))
-    made = write(folder, out, settings)
+    made = write(run_folder.find_run(run), out, **{name: value for name, value in given.items() if value})
     for path, rows in made.files.items():
         typer.echo(f"wrote {path}: {rows:,} rows")
     if made.left_out:

@@ -136,11 +136,8 @@ def _files(place: _Place, kind: Kind) -> Iterator[tuple[str, Path]]:
     root, suffix = place.folder / kind, SUFFIX[kind]
     for path in sorted(root.rglob(f"*{suffix}")):
         name = path.relative_to(root).as_posix().removesuffix(suffix)
-        if (
-            path.is_file()
-            and not name.startswith("runs/")
-            and all(_COMPONENT.fullmatch(part) for part in name.split("/"))
-        ):
+        parts = name.split("/")
+        if path.is_file() and parts[0] != "runs" and all(_COMPONENT.fullmatch(part) for part in parts):
             yield name, path
 
 

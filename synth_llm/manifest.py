@@ -98,13 +98,10 @@ def _model(plan: Plan, state: State, folder: Path, name: str) -> dict[str, Any]:
     usage = asdict(caller.usage) | {"reported": dict(sorted(reported.items()))}
     price, origin = plan.prices[name]
     priced = {"input": price.input, "output": price.output, "from": origin} if price else None
-    known = plan.use.templates.get(name)
-    template = (
-        {"template": {"source": known.source, "eos": known.eos}} if known else {}
-    )  # for a replay without the model
-    return {
-        "engine": entry.engine, "model": entry.model, "revision": caller.revision, "price": priced, **template, **usage
-    }  # fmt: skip
+    facts = {"engine": entry.engine, "model": entry.model, "revision": caller.revision, "price": priced, **usage}
+    if template := plan.use.templates.get(name):  # a replay has no weights to read it from
+        facts["template"] = {"source": template.source, "eos": template.eos}
+    return facts
 
 
 def _usage(state: State, journal: Journal) -> dict[str, list[dict[str, Any]]]:

@@ -20,14 +20,7 @@ from tests.test_recorded import embeds
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = Library(ROOT)
-PROMPTS, RECIPES, FILTERS = (
-    sorted(
-        name
-        for path in (ROOT / kind).rglob(f"*{suffix}")
-        if not (name := path.relative_to(ROOT / kind).with_suffix("").as_posix()).startswith("runs/")
-    )
-    for kind, suffix in (("prompts", ".jinja"), ("recipes", ".yaml"), ("filters", ".py"))
-)
+PROMPTS, RECIPES, FILTERS = (LIBRARY.names(kind) for kind in ("prompts", "recipes", "filters"))
 BLOCKS = [name for name in PROMPTS if name.startswith("blocks/")]
 """Macros that prompts share; the others ask for something."""
 PROMPTS = [name for name in PROMPTS if name not in BLOCKS]

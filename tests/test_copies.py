@@ -48,7 +48,7 @@ def plain(made: list[str], real: list[str], likeness: float) -> list[Copy]:
     return found
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=150)
 @given(TEXTS, TEXTS, st.sampled_from([0.2, 0.55, 0.8, 1.0]), st.sampled_from([1, 5, 10**6]))
 def test_the_search_finds_what_a_look_at_every_pair_finds(
     made: list[str], real: list[str], likeness: float, together: int

@@ -68,7 +68,7 @@ def listed(vectors: list[Any], order: list[int] | None = None) -> dict[str, Any]
 words = st.text(min_size=1, max_size=20).filter(str.strip)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(words, min_size=1, max_size=12), batch=st.integers(1, 5))
 def test_unit_rows_in_the_order_of_the_texts(encoder: EndpointEncoder, texts: list[str], batch: int) -> None:
     encoder.batch, encoder.tokens = batch, 0

@@ -13,13 +13,7 @@ import pytest
 from synth_llm import Recipe, run
 from synth_llm.cli import main
 from synth_llm.errors import InputError
-from synth_llm.publish.export import Exported
-from synth_llm.publish.export import export as write
-from synth_llm.publish.settings import publish_of
-
-
-def export(run_folder: Path, out: Path, **settings: Any) -> Exported:
-    return write(run_folder, out, publish_of(settings))
+from synth_llm.publish.export import export
 
 
 def folder(tmp_path: Path, *rows: dict[str, Any]) -> Path:
@@ -139,6 +133,25 @@ def test_a_folder_that_is_no_run_is_said(tmp_path):
         export(run_folder, run_folder)
 
 
+def test_an_older_export_beside_it_is_not_mixed_in(tmp_path):
+    rows = [{"text": f"Text {n} about number {n * 7}."} for n in range(30)]
+    run_folder = folder(tmp_path, *rows)
+    export(run_folder, tmp_path / "out", splits={"test": 0.3})
+    with pytest.raises(InputError, match=r"test.parquet: is of another export"):
+        export(run_folder, tmp_path / "out")
+    with pytest.raises(InputError, match=r"test.parquet: is of another export"):
+        export(run_folder, tmp_path / "out", splits={"test": 0.3}, files="jsonl")
+    assert pq.read_metadata(tmp_path / "out/train.parquet").num_rows < 30
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"of": {}, "stratify": null}', '{"of": 3, "shares": {}}'])
+def test_damaged_splits_are_said(tmp_path, damage):
+    run_folder = folder(tmp_path, *LABELLED)
+    (run_folder / "splits.json").write_text(damage)
+    with pytest.raises(InputError, match=r"splits.json: is damaged; delete it"):
+        export(run_folder, tmp_path / "out", splits={"test": 0.5})
+
+
 def test_splits_are_files_of_one_dataset_with_the_same_classes(tmp_path):
     rows = [{"text": f"Text {n} about number {n * 7}.", "label": "rare" if n == 3 else "common"} for n in range(60)]
     run_folder = folder(tmp_path, *rows)
@@ -178,7 +191,7 @@ publish: {format: messages, columns: {completion: reply}, splits: {test: 0.5}, f
 def test_a_recipe_says_how_its_rows_are_given_to_others(tmp_path):
     (tmp_path / "r.yaml").write_text(RECIPE)
     run(tmp_path / "r.yaml", out=tmp_path / "run")
-    made = write(tmp_path / "run", tmp_path / "out")
+    made = export(tmp_path / "run", tmp_path / "out")
     assert [path.name for path in made.files] == ["train.jsonl", "test.jsonl"]
     assert made.columns is not None
     assert made.columns.of == {"prompt": "question", "completion": "reply"}

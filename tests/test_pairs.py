@@ -94,10 +94,11 @@ def test_rows_are_conserved_and_their_order_changes_no_pair(given_rows, shuffle:
     assert sorted(map(str, first.kept)) == sorted(map(str, again.kept))
 
 
-def test_a_column_of_the_pair_that_is_there_already_is_refused():
-    use = context(Pairs()).use
-    with pytest.raises(InputError, match="gives 'chosen', which the rows already have"):
-        Pairs().columns(frozenset({"instruction", "output", "rating", "chosen"}), use)
+@pytest.mark.parametrize(("keep", "there"), [("pair", "chosen"), ("both", "best")])
+def test_a_column_of_the_outcome_that_is_there_already_is_refused(keep: Any, there: str):
+    step = Pairs(keep=keep)
+    with pytest.raises(InputError, match=f"gives '{there}', which the rows already have"):
+        step.columns(frozenset({"instruction", "output", "rating", there}), context(step).use)
 
 
 def test_answers_are_spread_over_models_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from synth_llm import output
 from synth_llm.against import joined
 from synth_llm.errors import InputError, Reject
 from synth_llm.publish.formats import Columns, Spec
-from synth_llm.publish.settings import TRAIN, Files, Publish, publish_of
+from synth_llm.publish.settings import TRAIN, Files, publish_of
 from synth_llm.publish.splits import Item, drawn
 from synth_llm.row import ID, PARENT, Row, canonical, public
 
@@ -37,37 +37,46 @@ class Exported(NamedTuple):
     """The ids of rows that are near to rows of two splits, and so in none."""
 
 
-def export(folder: Path, out: Path, settings: Publish | None = None) -> Exported:
-    """Write the kept rows of the run in `folder` to `out`, a file a split; by default as its recipe's `publish` says.
+def export(folder: Path, out: Path | None = None, **changes: Any) -> Exported:
+    """Write the kept rows of the run in `folder` as its recipe's `publish` and `changes` to it say, a file a split.
 
+    `out` is `exports/<run>-<format>` by default; `changes` are settings of `Publish`, such as `format="messages"`.
     Classes are numbered in Parquet, as ClassLabel, and named in JSON Lines and CSV. No two splits share a parent or a
     near-copy, and a row stays in its split when a later run adds others (`splits`). The same rows give the same bytes,
     and a file is replaced in one piece.
 
-    Raises InputError when `folder` is no finished run, the rows have no columns for the format or one of them has no
-    value for it, naming the row; and for CSV when a value is no single one.
+    Raises InputError when `folder` is no finished run, `out` holds other data files, the rows have no columns for the
+    format or one of them has no value for it, naming the row; and for CSV when a value is no single one.
     """
     manifest = output.read_manifest(folder)
     if not manifest:
         raise InputError(f"{folder} is no run that has ended; run it to its end first")
+    settings = publish_of((manifest["recipe"].get("publish") or {}) | changes)
+    out = out or Path("exports") / (folder.resolve().name + (f"-{settings.format}" if settings.format else ""))
     if out.resolve() == folder.resolve():
         raise InputError(f"{out} is the run's own folder; export to another one")
-    settings = settings or publish_of(manifest["recipe"].get("publish") or {})
     source = folder / output.KEPT
     have = _names(source)
     chosen, splits = settings.columns_in(have), settings.splits
-    places = (
-        drawn(folder, _items(source, chosen, have, settings.stratify), splits, settings.stratify) if splits else None
-    )
+    items = _items(source, chosen, have, settings.stratify) if splits else []
+    places = drawn(folder, items, splits, settings.stratify) if splits else None
+    paths = {name: out / f"{name}.{settings.files}" for name in (TRAIN, *splits)}
+    _check_alone(out, paths.values())
     out.mkdir(parents=True, exist_ok=True)
     write = _writer(settings.files, source, chosen, have)
     files = {}
-    for name in (TRAIN, *splits):
-        path = out / f"{name}.{settings.files}"
+    for name, path in paths.items():
         with output.atomic(path) as beside:
             files[path] = write(beside, partial(_made, source, chosen, places, name))
     left_out = [row[ID] for row, place in zip(_read(source), places, strict=True) if place is None] if places else []
     return Exported(files, chosen, left_out)
+
+
+def _check_alone(out: Path, paths: Iterable[Path]) -> None:
+    """Raise InputError for a data file of another export: who loads the folder would read both as one."""
+    others = (path for kind in get_args(Files) for path in sorted(out.glob(f"*.{kind}")))
+    if other := next((path for path in others if path not in paths), None):
+        raise InputError("is of another export, and would be read with this one; delete it or export elsewhere", other)
 
 
 def _items(source: Path, chosen: Columns | None, have: list[str], stratify: str | None) -> list[Item]:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from synth_llm import output
 from synth_llm.errors import InputError
 from synth_llm.publish.settings import TRAIN
@@ -21,6 +23,17 @@ SPLITS = "splits.json"
 NEAR = 0.8
 """From this Jaccard similarity of three-word shingles on, two texts are near-copies."""
 _RANGE = 16**16
+
+
+class _Drawn(BaseModel):
+    """The file of splits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shares: dict[str, float]
+    stratify: str | None
+    of: dict[str, str]
+    """The split of each row, by its id."""
 
 
 class Item(NamedTuple):
@@ -38,28 +51,28 @@ def drawn(folder: Path, items: Sequence[Item], shares: Mapping[str, float], stra
     What was drawn for the run in `folder` before stays, and is written anew with what is new. Raises InputError for
     shares that are others than before.
     """
-    path, how = folder / SPLITS, {"shares": dict(shares), "stratify": stratify}
-    known = _known(path, how)
+    path = folder / SPLITS
+    known = _known(path, shares, stratify)
     found = assigned(items, near_copies([item.text for item in items]), shares, known)
     places = known | {item.id: split for item, split in zip(items, found, strict=True) if split is not None}
-    output.write_text(path, json.dumps({**how, "of": places}, indent=0, sort_keys=True) + "\n")
+    said = _Drawn(shares=dict(shares), stratify=stratify, of=places).model_dump()
+    output.write_text(path, json.dumps(said, indent=0, sort_keys=True) + "\n")
     return found
 
 
-def _known(path: Path, how: Mapping[str, object]) -> dict[str, str]:
+def _known(path: Path, shares: Mapping[str, float], stratify: str | None) -> dict[str, str]:
     """What was drawn before. Raises InputError when it was drawn otherwise."""
     if not path.exists():
         return {}
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        known: dict[str, str] = before.pop("of")
-    except (ValueError, KeyError, AttributeError):
+        before = _Drawn.model_validate_json(path.read_bytes())
+    except ValidationError:
         raise InputError("is damaged; delete it to draw splits anew: rows may change places then", path) from None
-    if before != how:
-        was = ", ".join(f"{name} {share:g}" for name, share in before["shares"].items())
-        by = f", by {before['stratify']}" if before.get("stratify") else ""
+    if (before.shares, before.stratify) != (shares, stratify):
+        was = ", ".join(f"{name} {share:g}" for name, share in before.shares.items())
+        by = f", by {before.stratify}" if before.stratify else ""
         raise InputError(f"the run was split into {was}{by} before; delete this to draw anew: rows move then", path)
-    return known
+    return before.of
 
 
 def near_copies(texts: Sequence[str]) -> list[tuple[int, int]]:

@@ -43,6 +43,8 @@ class Pairs(Step):
         """The row's columns; of a pair, the four of the pair in place of the text and the score."""
         need([*named(self.by), self.text, self.score], have, "pairs")
         if self.keep == "both":
+            if "best" in have:
+                raise InputError("pairs gives 'best', which the rows already have; rename that column")
             return have | {"best"}
         if self.keep != "pair":
             return have
@@ -96,12 +98,14 @@ class Pairs(Step):
             said = f"the best and the worst {self.score} lie {apart:g} apart"
             said = "the best and the worst answer say the same" if apart >= self.margin else said
             return Rejected(row, Reject("tied", "the only answer" if best is worst else said, value=apart))
-        if self.keep == "both" and row[ID] in (best[ID], worst[ID]):
-            return {**row, "best": row[ID] == best[ID]}
-        pair = best if self.keep == "both" else self._pair(best, worst)
+        neither = "neither the best nor the worst answer"
+        if self.keep == "both":
+            at_end = row[ID] in (best[ID], worst[ID])
+            return {**row, "best": row[ID] == best[ID]} if at_end else Rejected(row, _passed_over(neither, best[ID]))
+        pair = self._pair(best, worst)
         if row[ID] == best[ID]:
             return [pair]
-        said = "is the rejected answer of its pair" if row[ID] == worst[ID] else "neither the best nor the worst answer"
+        said = "is the rejected answer of its pair" if row[ID] == worst[ID] else neither
         return Rejected(row, _passed_over(said, pair[ID]))
 
     def _pair(self, best: Row, worst: Row) -> Row:
