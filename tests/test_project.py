@@ -60,18 +60,18 @@ def test_a_recipe_is_ejected_with_its_data_and_nothing_outside_of_its_folder(her
 
 
 def test_the_catalogue_says_where_things_come_from_and_runs_no_code() -> None:
-    filters = {entry.name: entry for entry in catalogue.entries("filters")}
+    found = {kind: catalogue.entries(kind) for kind in catalogue.KINDS}
+    filters = {entry.name: entry for entry in found["filters"]}
     assert filters["words"][:3] == ("words", "SYNTH_LLM_PATH", "Drops words.")
     assert filters["length"].origin == "built-in"
-    prompts = {entry.name: entry.about for entry in catalogue.entries("prompts")}
+    prompts = {entry.name: entry.about for entry in found["prompts"]}
     assert prompts["words"] == "Says words."
     assert prompts["broken"].startswith("(cannot be read: ")
-    recipes = {entry.name: entry.about for entry in catalogue.entries("recipes")}
+    recipes = {entry.name: entry.about for entry in found["recipes"]}
     assert recipes["talk/words"] == "Words."
     assert "broken.yaml:" in recipes["broken"]
-    assert "smollm2-135m-instruct" in {entry.name for entry in catalogue.entries("models")}
-    for kind in catalogue.KINDS:
-        assert all(entry.about for entry in catalogue.entries(kind))
+    assert "smollm2-135m-instruct" in {entry.name for entry in found["models"]}
+    assert all(entry.about for entries in found.values() for entry in entries)
 
 
 def test_a_name_that_several_things_share_is_asked_back() -> None:
