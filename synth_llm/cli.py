@@ -60,9 +60,9 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version, and leave.")] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as installed
+        from synth_llm.installed import versions
 
-        typer.echo(f"synth-llm {installed('synth-llm')}")
+        typer.echo(f"synth-llm {versions('synth-llm')['synth-llm']}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

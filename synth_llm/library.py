@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from synth_llm.errors import InputError, SynthError, nearest
+from synth_llm.installed import entry_points
 from synth_llm.row import Verdict
 
 Kind = Literal["prompts", "recipes", "filters"]
@@ -105,9 +106,7 @@ class Library:
 
     @cached_property
     def _plugins(self) -> list[_Place]:
-        from importlib.metadata import entry_points
-
-        return [_plugin(entry.name, entry.value) for entry in entry_points(group="synth_llm.content")]
+        return [_plugin(entry.name, entry.value) for entry in entry_points("synth_llm.content")]
 
 
 def _builtin(kind: Kind) -> _Place:

@@ -8,18 +8,21 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from synth_llm import account, output
 from synth_llm.errors import InputError
+from synth_llm.installed import versions
 from synth_llm.journal import Journal
 from synth_llm.models.budget import Budget
 from synth_llm.models.call import Caller
 from synth_llm.plan import Plan
 from synth_llm.prices import Priced
 from synth_llm.segment import Tally
+
+PACKAGES = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp")
+"""Whose versions a run keeps."""
 
 
 @dataclass
@@ -125,18 +128,5 @@ def _spent(state: State) -> dict[str, float]:
 
 
 def _versions() -> dict[str, str]:
-    packages = (
-        "synth-llm",
-        "datasets",
-        "jinja2",
-        "jsonschema-rs",
-        "pyarrow",
-        "pydantic",
-        "xllamacpp",
-        "sentence-transformers",
-    )
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+    python = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    return python | versions(*PACKAGES)

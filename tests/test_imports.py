@@ -32,6 +32,7 @@ LATER = {"jinja2", "pydantic", "yaml"}
 LAYERS = (
     (
         "errors",
+        "installed",
         "keys",
         "row",
         "described",

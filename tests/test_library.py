@@ -1,6 +1,6 @@
 import hashlib
 import os
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, no plugins, and three built-ins."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SYNTH_LLM_PATH", raising=False)
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints())
+    monkeypatch.setattr(library, "entry_points", lambda group: ())
     monkeypatch.setattr(library, "_PACKAGE", tmp_path / "site" / "synth_llm")
     for path in ("prompts/judge/label.jinja", "recipes/intents.yaml", "filters/length.py"):
         write(tmp_path / "site" / "synth_llm" / path, "built-in")
@@ -34,7 +34,7 @@ def test_the_first_place_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     write(plugin / "__init__.py", "raise RuntimeError('a plugin must not be imported to find its files')")
     monkeypatch.syspath_prepend(plugin.parent)
     entry = EntryPoint("mine", "my_plugin.content", "synth_llm.content")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([entry]))
+    monkeypatch.setattr(library, "entry_points", lambda group: (entry,))
     monkeypatch.setenv("SYNTH_LLM_PATH", os.pathsep.join([str(listed), "", str(other)]))
     cwd.mkdir()
     monkeypatch.chdir(cwd)
@@ -114,7 +114,7 @@ def test_runs_made_beside_recipes_are_no_recipes(home: Path) -> None:
 
 def test_a_broken_plugin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("gone", "no_such_package_here", "synth_llm.content")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([entry]))
+    monkeypatch.setattr(library, "entry_points", lambda group: (entry,))
     with pytest.raises(InputError, match="plugin 'gone' names 'no_such_package_here'"):
         Library().find("prompts", "judge/label")
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Table
 from synth_llm.evaluation.parts import Outcome, as_json
 from synth_llm.evaluation.settings import Evaluate
+from synth_llm.installed import versions
 from synth_llm.output import write_text
 
 JSON, MARKDOWN, PLOTS = "results.json", "results.md", "plots"
@@ -95,7 +94,7 @@ def as_value(found: Evaluation, data: Data) -> dict[str, Any]:
         "sides": {side.name: _facts(side) for side in sides(data)},
         "settings": data.settings.model_dump(mode="json", exclude_defaults=True),
         "seed": data.seed,
-        "versions": {"python": platform.python_version(), **dict(_versions())},
+        "versions": {"python": platform.python_version(), **versions(*PACKAGES)},
     }
 
 
@@ -227,9 +226,3 @@ def _shares(found: Evaluation) -> list[list[str]]:
 
 def _without_name(figure: Figure) -> dict[str, Any]:
     return {name: value for name, value in figure._asdict().items() if name != "name"}
-
-
-def _versions() -> Iterable[tuple[str, str]]:
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            yield package, version(package)

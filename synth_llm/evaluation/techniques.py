@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from synth_llm.evaluation.contrast import Bench
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.part import Figure, Part, Table
 from synth_llm.evaluation.settings import Evaluate
+from synth_llm.installed import entry_points
 from synth_llm.measure.interval import Interval
 from synth_llm.measure.two_level import Scores, difference, interval
 from synth_llm.output import write_text
@@ -169,7 +169,7 @@ TECHNIQUES: dict[str, Technique] = {
 def offered() -> dict[str, Technique]:
     """Our own techniques and those of installed packages, by name. Raises InputError for one that cannot be loaded."""
     found = dict(TECHNIQUES)
-    for entry in entry_points(group=GROUP):
+    for entry in entry_points(GROUP):
         try:
             found.setdefault(entry.name, entry.load())
         except (ImportError, AttributeError) as error:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from synth_llm.installed import entry_points
 from synth_llm.steps.step import DatasetStep, Rejected, Rows, RowStep, Step
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def step_type(name: str) -> type[Step] | None:
     if name in BUILT_IN:
         found: type[Step] = getattr(import_module(f"synth_llm.steps.{name}"), BUILT_IN[name])
         return found
-    entry = next(iter(entry_points(group=GROUP, name=name)), None)
+    entry = next((entry for entry in entry_points(GROUP) if entry.name == name), None)
     return None if entry is None else entry.load()
 
 
 def step_types() -> dict[str, type[Step]]:
     """Every step type by name, sorted."""
-    names = {*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))}
+    names = {*BUILT_IN, *(entry.name for entry in entry_points(GROUP))}
     return {name: found for name in sorted(names) if (found := step_type(name)) is not None}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from synth_llm.errors import InputError, nearest
+from synth_llm.installed import entry_points
 from synth_llm.student.student import Student, Task
 
 Kind = Callable[[Task, int], Student]
@@ -48,4 +49,4 @@ def names() -> list[str]:
 
 
 def _offered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {entry.name: entry for entry in entry_points(GROUP)}
