@@ -21,7 +21,16 @@ from synth_llm.plan import Plan
 from synth_llm.prices import Priced
 from synth_llm.segment import Tally
 
-PACKAGES = ("synth-llm", "datasets", "jinja2", "jsonschema-rs", "pyarrow", "pydantic", "xllamacpp")
+PACKAGES = (
+    "synth-llm",
+    "datasets",
+    "jinja2",
+    "jsonschema-rs",
+    "pyarrow",
+    "pydantic",
+    "sentence-transformers",
+    "xllamacpp",
+)
 """Whose versions a run keeps."""
 
 
