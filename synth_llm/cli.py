@@ -17,7 +17,7 @@ import typer
 
 from synth_llm.cli_evaluate import after_run, evaluate
 from synth_llm.cli_new import new
-from synth_llm.cli_publish import RunName, export, push
+from synth_llm.cli_publish import RunName, export, pull, push
 from synth_llm.cli_techniques import techniques
 from synth_llm.errors import InputError, MissingExtra, SynthError, nearest
 from synth_llm.mock.command import mock
@@ -376,6 +376,7 @@ def schema(
 
 app.command()(export)
 app.command()(push)
+app.command()(pull)
 app.command()(new)
 app.command()(evaluate)
 app.command()(techniques)

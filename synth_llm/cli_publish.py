@@ -1,4 +1,4 @@
-"""The commands `export` and `push`: a run's rows as files for a trainer, and the run on the Hub."""
+"""The commands `export`, `push` and `pull`: a run's rows as files for a trainer, and the run on the Hub."""
 
 from __future__ import annotations
 
@@ -82,12 +82,41 @@ def push(
     run: RunName,
     repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset repository on the Hub.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it; private by default.")] = False,
+    journal: Annotated[
+        bool, typer.Option(help="Send the model's answers too, by which others get the same rows without a model.")
+    ] = True,
+    rejected: Annotated[bool, typer.Option(help="Send the rejected rows too, with their reasons.")] = True,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow", metavar="KIND", help="Push though there are: secret, email, phone, ssn, iban, card, ip."
+        ),
+    ] = None,
 ) -> None:
-    """Put a run on the Hugging Face Hub as a dataset, with its recipe, journal and card.
+    """Put a run on the Hugging Face Hub as a dataset: its rows as `export` writes them, and the run folder beside them.
+
+    What holds a key, a token or a personal identifier is not pushed. Pushing the same run again changes nothing.
 
     Example: synth-llm push runs/reviews me/film-reviews
     """
     from synth_llm import run_folder
     from synth_llm.publish import hub
 
-    typer.echo(hub.push(run_folder.find_run(run), repo, private=not public))
+    folder = run_folder.find_run(run)
+    pushed = hub.push(folder, repo, private=not public, journal=journal, rejected=rejected, allow=allow or ())
+    typer.echo(pushed.address)
+    typer.echo(f"{'pushed' if pushed.changed else 'there already'}: {', '.join(pushed.files)}")
+
+
+def pull(
+    repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset repository on the Hub.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; runs/NAME by default.")] = None,
+) -> None:
+    """Fetch a run that was pushed to the Hugging Face Hub: to inspect it, to evaluate it, to go on with it.
+
+    Example: synth-llm pull me/film-reviews
+    """
+    from synth_llm import run_folder
+    from synth_llm.publish import hub
+
+    typer.echo(hub.pull(repo, out or run_folder.RUNS / repo.rpartition("/")[2]))

@@ -15,8 +15,8 @@ SURE = 16
 """Characters from which a key cannot be a word of a text that a model wrote."""
 VARIABLE = re.compile(r"(?!(?=\w*\d)[A-Za-z0-9]{20})[A-Za-z_]\w*", re.ASCII)
 """A name of an environment variable. Twenty letters and digits in a row are a key, written there by mistake."""
-TALKATIVE = ("httpcore", "httpcore2", "httpx", "httpx2")
-"""Loggers of the transport below other clients: they write down headers and addresses as they came."""
+TRANSPORTS = ("httpcore", "httpcore2", "httpx", "httpx2")
+"""The transport below other clients. Its loggers write down headers and addresses as they came."""
 
 
 def hidden(said: AnyStr, key: str, name: str, least: int = LONG) -> AnyStr:
@@ -46,7 +46,7 @@ def read_key(model: str, name: str) -> str:
 
 def quiet_transport() -> None:
     """Keep out of the log what an endpoint may repeat a key in: its headers, and the addresses it redirects to."""
-    for name in TALKATIVE:
+    for name in TRANSPORTS:
         logger = logging.getLogger(name)
         if logger.getEffectiveLevel() < logging.WARNING:
             logger.setLevel(logging.WARNING)

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -45,6 +47,9 @@ class Hub:
     """`METHOD path` of every request."""
     fail: dict[str, tuple[int, str]] = field(default_factory=dict)
     """A part of a call -> the status and message it is answered with instead."""
+    fault: tuple[str | int, str] | None = None
+    """A part of a call, or its number from 0, and what becomes of the first such call: a status, `dropped` before it
+    did anything, or `lost`: it is done, and its answer does not arrive. None after that."""
 
 
 @contextmanager
@@ -79,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self) -> None:
         path = unquote(urlsplit(self.path).path)
         call = f"{self.command} {path}"
+        number = len(self.hub.calls)
         self.hub.calls.append(call)
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -86,6 +92,24 @@ class _Handler(BaseHTTPRequestHandler):
         for part, (status, message) in self.hub.fail.items():
             if part in call:
                 return self._json({"error": message}, status)
+        if self.hub.fault is not None:
+            where, kind = self.hub.fault
+            if where == number or (isinstance(where, str) and where in call):
+                self.hub.fault = None
+                return self._faulty(call, kind)
+        return self._answer(call)
+
+    def _faulty(self, call: str, kind: str) -> None:
+        if kind.isdecimal():
+            return self._json({"error": "not now"}, int(kind), **{"Retry-After": "0"})
+        if kind == "lost":
+            self.wfile = BytesIO()
+            self._answer(call)
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+        return None
+
+    def _answer(self, call: str) -> None:
         for pattern, handle in _ROUTES:
             if found := re.fullmatch(pattern, call):
                 return handle(self, *found.groups())
@@ -185,6 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
             item = json.loads(line)
             value = item["value"]
             if item["key"] == "header":
+                if value.get("parentCommit", repo.head) != repo.head:
+                    return self._json({"error": "A commit has happened since. Please refresh and try again."}, 412)
                 repo.summaries.append(value["summary"])
             elif item["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])

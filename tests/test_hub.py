@@ -9,35 +9,45 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi, constants
 
 from synth_llm import Recipe, run
 from synth_llm.errors import FatalError, InputError
 from synth_llm.journal import Journal
 from synth_llm.models.request import Answer, Request, body_of
-from synth_llm.publish.hub import push
+from synth_llm.publish.export import export
+from synth_llm.publish.hub import pull, push
 from tests.hub_server import TOKEN, Hub, serving
 
 # the client's own way to upload a file is deprecated in the HTTP library below it
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
-PUSHED = {"kept.parquet", "rejected.parquet", "manifest.json", "recipe.yaml", "README.md", "journal.sqlite"}
+RUN = {"kept.parquet", "rejected.parquet", "manifest.json", "recipe.yaml"}
+PUSHED = RUN | {"README.md", "journal.sqlite", "data/train.parquet"}
+
+
+@contextmanager
+def client(url: str) -> Iterator[None]:
+    """Let the client know this Hub alone. Its constants are read from the environment at import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", url)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        patch.setattr(constants, "HF_TOKEN_PATH", "no-token")
+        patch.setattr(constants, "HF_STORED_TOKENS_PATH", "no-tokens")
+        patch.setenv("HF_TOKEN", TOKEN)
+        yield
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A Hub that this process's client knows as the only one. Its constants are read from the environment at import."""
-    from huggingface_hub import constants
-
-    with serving() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "no-tokens"))
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+def hub() -> Iterator[Hub]:
+    """A Hub that this process's client knows as the only one."""
+    with serving() as server, client(server.url):
         yield server
 
 
@@ -70,32 +80,124 @@ def test_what_is_pushed_is_loaded_again(folder: Path, tmp_path: Path) -> None:
         code = f"""
 from pathlib import Path
 from synth_llm.publish.hub import push
-print(push(Path({str(folder)!r}), "someone/numbers"))
+print(push(Path({str(folder)!r}), "someone/numbers").address)
 import datasets
 datasets.disable_progress_bars()
-print(datasets.load_dataset("someone/numbers", split="train")["text"][:])
+print(list(datasets.load_dataset("someone/numbers", split="train")))
+print(datasets.load_dataset("someone/numbers", "kept", split="train")["text"][:])
 print(datasets.load_dataset("someone/numbers", "rejected", split="train")["reason"][:])
 """
         done = subprocess.run(
             [sys.executable, "-c", code], env=clean | places, capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stderr
-    address, kept, rejected = done.stdout.splitlines()
+    address, rows, kept, rejected = done.stdout.splitlines()
     assert address == f"{hub.url}/datasets/someone/numbers"
+    assert rows == str([{"text": f"row {number}", "n": number} for number in range(4)])
     assert kept == "['row 0', 'row 1', 'row 2', 'row 3']"
     assert rejected == "['condition']"
     assert "Uploading" not in done.stderr
     assert hub.repos["someone/numbers"].private
 
 
-def test_the_six_files_and_nothing_else(hub: Hub, folder: Path) -> None:
+def test_the_run_and_its_rows_and_nothing_else(hub: Hub, folder: Path, tmp_path: Path) -> None:
     for name in (".lock", ".spool.sqlite", "journal.sqlite.1.bak", "notes.txt"):
         (folder / name).write_text("not for the Hub")
     push(folder, "someone/numbers")
     files = hub.repos["someone/numbers"].commits[-1]
     assert set(files) == PUSHED
-    assert all(files[name] == (folder / name).read_bytes() for name in PUSHED - {"journal.sqlite"})
+    assert all(files[name] == (folder / name).read_bytes() for name in RUN)
+    export(folder, tmp_path / "out")
+    assert files["data/train.parquet"] == (tmp_path / "out/train.parquet").read_bytes()
     assert hub.repos["someone/numbers"].summaries == ["numbers: 4 rows kept"]
+
+
+def test_what_is_not_wished_stays_here_and_goes_there(hub: Hub, folder: Path) -> None:
+    push(folder, "someone/numbers")
+    push(folder, "someone/numbers", journal=False, rejected=False)
+    files = hub.repos["someone/numbers"].commits[-1]
+    assert set(files) == PUSHED - {"journal.sqlite", "rejected.parquet"}
+    assert b"rejected.parquet" not in files["README.md"] and b"rejected = " not in files["README.md"]
+
+
+def test_files_of_others_stay_and_old_ones_of_ours_go(hub: Hub, folder: Path) -> None:
+    push(folder, "someone/numbers")
+    there = hub.repos["someone/numbers"].commits
+    there.append({**there[-1], "data/test.parquet": b"old", "notes/mine.md": b"theirs"})
+    push(folder, "someone/numbers")
+    assert set(there[-1]) == PUSHED | {"notes/mine.md"}
+
+
+@pytest.mark.parametrize("call", ["POST /api/repos/create", "PUT /lfs/", "/commit/main"])
+@pytest.mark.parametrize("kind", ["429", "500", "dropped", "lost"])
+def test_a_fault_is_one_commit_in_the_end(
+    hub: Hub, folder: Path, call: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.fault = (call, kind)
+    push(folder, "someone/numbers")
+    repo = hub.repos["someone/numbers"]
+    assert hub.fault is None and set(repo.commits[-1]) == PUSHED and len(repo.summaries) == 1
+
+
+def test_a_head_that_others_move_is_read_again(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    push(folder, "someone/numbers")
+    change(folder, about="changed")
+    repo = hub.repos["someone/numbers"]
+    moved: list[str] = []
+    real = HfApi.create_commit
+
+    def commit(*args: object, **named: object) -> object:
+        if not moved:
+            moved.append("once")
+            repo.commits.append({**repo.commits[-1], "notes.md": b"theirs"})
+        return real(*args, **named)
+
+    monkeypatch.setattr(HfApi, "create_commit", commit)
+    push(folder, "someone/numbers")
+    assert set(repo.commits[-1]) == PUSHED | {"notes.md"}
+    assert b"changed" in repo.commits[-1]["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("my key is hf_" + "a1B2" * 9, "secret", "row 1 column 'text' holds a Hugging Face token"),
+        ("write to ann.brown@example.net", "email", r"row 1 column 'text' holds an identifier \(email\)"),
+    ],
+)
+def test_what_must_not_be_passed_on_stops_the_push(hub: Hub, tmp_path: Path, text: str, kind: str, said: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"text": text}))
+    (tmp_path / "it.yaml").write_text("source: {file: rows.jsonl}\nsteps: [{filter: {if: text is string}}]\n")
+    folder = run(tmp_path / "it.yaml", out=tmp_path / "run").path
+    with pytest.raises(InputError, match=said) as raised:
+        push(folder, "someone/it")
+    assert text.split()[-1] not in str(raised.value) and not hub.calls
+    push(folder, "someone/it", allow=[kind])
+    with pytest.raises(InputError, match="--allow mail: there are secret, email"):
+        push(folder, "someone/it", allow=["mail"])
+
+
+def test_what_a_model_said_is_looked_at_too(hub: Hub, folder: Path) -> None:
+    request = Request(model="m", messages=({"role": "user", "content": "hi"},), sampling={})
+    journal = Journal.open(folder / "journal.sqlite")
+    try:
+        asyncio.run(journal.put(request, Answer(body_of("AKIA" + "A1" * 8)), 1, 1))
+    finally:
+        journal.close()
+    with pytest.raises(InputError, match=r"journal.sqlite request \w{12} holds an AWS key; .* --allow secret"):
+        push(folder, "someone/numbers")
+
+
+def test_what_was_pushed_is_pulled_and_pushed_again(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    first = push(folder, "someone/numbers")
+    pulled = pull("someone/numbers", tmp_path / "pulled")
+    assert all((pulled / name).read_bytes() == (folder / name).read_bytes() for name in RUN)
+    again = push(pulled, "someone/numbers")
+    assert not again.changed and again.commit == first.commit
+    with pytest.raises(InputError, match="holds something already"):
+        pull("someone/numbers", folder)
 
 
 def test_the_journal_arrives_with_what_its_wal_held(hub: Hub, folder: Path, tmp_path: Path) -> None:
@@ -120,9 +222,10 @@ def test_the_journal_arrives_with_what_its_wal_held(hub: Hub, folder: Path, tmp_
 
 def test_the_same_run_twice_is_one_commit(hub: Hub, folder: Path) -> None:
     first = push(folder, "someone/numbers")
-    assert push(folder, "someone/numbers") == first
+    again = push(folder, "someone/numbers")
+    assert (again.commit, again.changed) == (first.commit, False)
     assert len(hub.repos["someone/numbers"].summaries) == 1
-    assert sum(call.startswith("PUT ") for call in hub.calls) == 3
+    assert sum(call.startswith("PUT ") for call in hub.calls) == 4
 
 
 def test_what_changed_is_a_second_commit(hub: Hub, folder: Path) -> None:
@@ -165,7 +268,7 @@ def test_no_run_folder(hub: Hub, tmp_path: Path) -> None:
     assert not hub.calls
 
 
-@pytest.mark.parametrize("name", sorted(PUSHED - {"manifest.json"}))
+@pytest.mark.parametrize("name", sorted((RUN | {"README.md", "journal.sqlite"}) - {"manifest.json"}))
 def test_a_file_is_missing(hub: Hub, folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"has no {name}"):
@@ -211,8 +314,9 @@ def test_a_wrong_token_is_refused_and_not_shown(hub: Hub, folder: Path, monkeypa
     ],
 )
 def test_what_the_hub_refuses_is_one_line(
-    hub: Hub, folder: Path, call: str, answer: tuple[int, str], said: str
+    hub: Hub, folder: Path, call: str, answer: tuple[int, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     hub.fail[call] = answer
     with pytest.raises(FatalError, match=said) as raised:
         push(folder, "someone/numbers")
@@ -220,8 +324,7 @@ def test_what_the_hub_refuses_is_one_line(
 
 
 def test_no_hub_is_one_line(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(FatalError, match=r"someone/numbers was not pushed \(Connect") as raised:
         push(folder, "someone/numbers")

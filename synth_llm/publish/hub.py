@@ -1,68 +1,113 @@
-"""The run folder on the Hugging Face Hub, where it is a dataset repository as it stands."""
+"""A run on the Hugging Face Hub: its rows as `export` writes them, and the run folder beside them, in one commit."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import sys
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth_llm import journal_file, output
 from synth_llm.errors import FatalError, InputError, SynthError
 from synth_llm.keys import hidden, quiet_transport
+from synth_llm.publish import scan
+from synth_llm.publish.card import of_repository
+from synth_llm.publish.export import export
+from synth_llm.publish.splits import SPLITS
+from synth_llm.publish.upload import create, root, upload
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from collections.abc import Mapping
 
 LOG = logging.getLogger(__name__)
 
 TOKEN_HELP = "set HF_TOKEN to a token that may write, or run `hf auth login`"
+DATA = "data"
+"""The folder of the rows in a repository."""
+RUN = (output.KEPT, output.REJECTED, output.MANIFEST, output.RECIPE)
+OURS = {DATA, *RUN, output.CARD, output.JOURNAL, SPLITS}
+"""What a push writes, and takes away when it is of a push before."""
 
 
-def push(folder: Path, repo: str, *, private: bool = True) -> str:
-    """Put a run folder on the Hub as the dataset `repo` (`org/name`), in one commit; returns its address.
+class Pushed(NamedTuple):
+    """Where a run lies, and what of it."""
 
-    Endpoint and token are those of the environment (HF_ENDPOINT; HF_TOKEN or an earlier login). The six files of a run
-    folder are sent and nothing else; those that the repository has already are not sent again, so that the same run
-    twice is one commit. An incomplete run is pushed too, with one line of warning: its rows are as good as they will
-    be, and its card says that there are not all of them.
+    address: str
+    commit: str
+    changed: bool
+    """Whether this push made a commit; no when all was there already."""
+    files: list[str]
 
-    Raises InputError when the folder is no finished run folder, the name cannot be used, or the repository is there
-    with another visibility (private rows must not become public by a slip); FatalError when the Hub does not take it.
+
+def push(
+    folder: Path,
+    repo: str,
+    *,
+    private: bool = True,
+    journal: bool = True,
+    rejected: bool = True,
+    allow: Collection[str] = (),
+) -> Pushed:
+    """Put a run on the Hub as the dataset `repo` (`org/name`), in one commit.
+
+    The rows lie in `data/` as the recipe's `publish` says, a file a split; beside them the run folder, without journal
+    or rejected rows if so wished. Endpoint and token are those of the environment (HF_ENDPOINT; HF_TOKEN or an earlier
+    login). What is there already is not sent again; a call that fails and may pass is tried again; the end is that
+    the Hub has been read back and holds what was sent. An incomplete run is pushed too, with one line of warning.
+
+    Raises InputError when the folder is no finished run folder, the name cannot be used, a text holds a secret or a
+    personal identifier of a kind that is not in `allow`, or the repository is there with another visibility (private
+    rows must not become public by a slip); FatalError when the Hub does not take it: push again.
     """
-    from huggingface_hub import get_token
-
     manifest = _checked_manifest(folder)
     _check_name(repo)
     _quiet_unless_terminal()
     quiet_transport()
-    with TemporaryDirectory(prefix="synth-llm-") as scratch:
-        journal = Path(scratch) / output.JOURNAL
-        _copy_journal(folder / output.JOURNAL, journal)
-        try:
-            address = _upload(folder, journal, repo, private, _summary(manifest))
-        except SynthError:
-            raise
-        except Exception as error:  # the client's transport errors have no public base class
-            raise FatalError(hidden(_told(error, repo), get_token() or "", "HF_TOKEN")) from None
+    with TemporaryDirectory(prefix="synth-llm-") as scratch, _told_of(repo, "pushed"):
+        files = _files(folder, Path(scratch), repo, journal, rejected)
+        scan.check(scan.texts_of(files), allow)
+        pushed = _send(files, repo, private, _summary(manifest))
     if not manifest["complete"]:
         LOG.warning("warning: %s was pushed incomplete: %s", folder, manifest["why"])
-    return address
+    return pushed
 
 
-def _checked_manifest(folder: Path) -> dict[str, Any]:
+def pull(repo: str, out: Path) -> Path:
+    """Fetch a run that was pushed into the folder `out`, and return it. What a broken off fetch brought is used.
+
+    Raises InputError when `out` holds something else or the repository holds no run, FatalError when the Hub does not
+    give it.
+    """
+    from huggingface_hub import HfApi
+
+    _check_name(repo)
+    _quiet_unless_terminal()
+    quiet_transport()
+    if out.exists() and any(out.iterdir()) and not (out / ".cache/huggingface").is_dir():
+        raise InputError(f"{out} holds something already; pull into a new folder: --out FOLDER")
+    with _told_of(repo, "pulled"):
+        api = HfApi(library_name="synth-llm")
+        api.snapshot_download(repo, repo_type="dataset", local_dir=out)
+    shutil.rmtree(out / ".cache")
+    _checked_manifest(out, {output.KEPT, output.RECIPE})
+    return out
+
+
+def _checked_manifest(folder: Path, needs: Collection[str] = (*RUN, output.JOURNAL, output.CARD)) -> dict[str, Any]:
     """The manifest of a folder that holds all it should, with the rows that its last run wrote."""
     manifest = output.read_manifest(folder)
     if not manifest:
         raise InputError(f"{folder} is not a run folder; it has no {output.MANIFEST} (does its run still work?)")
-    for name in (output.KEPT, output.REJECTED, output.JOURNAL, output.RECIPE, output.CARD):
+    for name in needs:
         if not (folder / name).is_file():
             raise InputError(f"{folder} has no {name}; run its recipe again, which writes it")
     for name, sha256 in manifest["sha256"].items():
-        if output.file_hash(folder / name) != sha256:
+        if name in needs and output.file_hash(folder / name) != sha256:
             raise InputError(f"{folder / name} is not what the run wrote; run its recipe again, which writes it")
     return manifest
 
@@ -103,37 +148,55 @@ def _summary(manifest: dict[str, Any]) -> str:
     return f"{manifest['name']}: {manifest['counts']['kept']:,} rows kept{state}"
 
 
-def _upload(folder: Path, journal: Path, repo: str, private: bool, summary: str) -> str:
-    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+def _files(folder: Path, scratch: Path, repo: str, journal: bool, rejected: bool) -> dict[str, Path]:
+    """What is pushed, by its path in the repository."""
+    exported = export(folder, scratch / DATA)
+    files = {f"{DATA}/{path.name}": path for path in exported.files}
+    files |= {name: folder / name for name in RUN if rejected or name != output.REJECTED}
+    if (folder / SPLITS).is_file():
+        files[SPLITS] = folder / SPLITS
+    if journal:
+        files[output.JOURNAL] = scratch / output.JOURNAL
+        _copy_journal(folder / output.JOURNAL, files[output.JOURNAL])
+    files[output.CARD] = scratch / output.CARD
+    splits = {path.stem: f"{DATA}/{path.name}" for path in exported.files}
+    configs = ("kept", "rejected") if rejected else ("kept",)
+    files[output.CARD].write_text(of_repository(folder / output.CARD, repo, splits, configs), encoding="utf-8")
+    return files
+
+
+def _send(files: Mapping[str, Path], repo: str, private: bool, summary: str) -> Pushed:
+    from huggingface_hub import HfApi, get_token
 
     if get_token() is None:
         raise FatalError(f"pushing to the Hub needs a token: {TOKEN_HELP}")
     api = HfApi(library_name="synth-llm")
-    address = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-    _check_visibility(api, repo, private)
-    names = (output.KEPT, output.REJECTED, output.MANIFEST, output.RECIPE, output.CARD)
-    files = {name: folder / name for name in names} | {output.JOURNAL: journal}
-    additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()]
-    api.create_commit(repo, additions, commit_message=summary, repo_type="dataset")
-    return str(address)
-
-
-def _check_visibility(api: HfApi, repo: str, private: bool) -> None:
-    """Creating a repository that exists leaves it as it is, so what was asked for may not be what is there."""
-    found = api.dataset_info(repo)
-    if bool(found.private) != private:
+    before = create(api, repo, private=private)
+    if before.private != private:  # creating a repository that exists leaves it as it is
         now, how = ("public", "with") if private else ("private", "without")
         raise InputError(f"{repo} exists and is {now}: push {how} --public, or change that in its settings on the Hub")
+    head = upload(api, repo, files, OURS, summary)
+    return Pushed(f"{api.endpoint}/datasets/{repo}", head, head != before.sha, sorted(files))
 
 
-def _told(error: Exception, repo: str) -> str:
-    """One line for what the Hub, or the way there, said."""
+@contextmanager
+def _told_of(repo: str, done: str) -> Iterator[None]:
+    """One line for whatever the client raises."""
+    from huggingface_hub import get_token
+
+    try:
+        yield
+    except SynthError:
+        raise
+    except Exception as error:  # the client's transport errors have no public base class
+        raise FatalError(hidden(_told(root(error), repo, done), get_token() or "", "HF_TOKEN")) from None
+
+
+def _told(error: Exception, repo: str, done: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-    while not isinstance(error, HfHubHTTPError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # uploads wrap what stopped them in an error that does not say it
     if not isinstance(error, HfHubHTTPError):
-        return f"{repo} was not pushed ({type(error).__name__}: {' '.join(str(error).split())})"
+        return f"{repo} was not {done} ({type(error).__name__}: {' '.join(str(error).split())})"
     status, said = error.response.status_code, " ".join((error.server_message or str(error)).split())
     if status == 401:
         return f"the Hub refused the token (401): {TOKEN_HELP}"
@@ -141,4 +204,4 @@ def _told(error: Exception, repo: str) -> str:
         return f"the token may not write to {repo} (403: {said}): {TOKEN_HELP}"
     if isinstance(error, RepositoryNotFoundError):
         return f"the Hub does not show {repo} to this token (404): {TOKEN_HELP}"
-    return f"{repo} was not pushed (HTTP {status}: {said})"
+    return f"{repo} was not {done} (HTTP {status}: {said})"

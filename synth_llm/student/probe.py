@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from synth_llm.student.student import Task, lesson, own_settings
 
 if TYPE_CHECKING:
     import numpy as np
+    from threadpoolctl import ThreadpoolController
 
 WORDS = 20_000
 """Words and pairs of words that are told apart: the commonest."""
@@ -34,6 +36,14 @@ from synth_llm.student.probe import load
 student = load(snapshot_download("org/name"))  # or a folder
 student.predict([{row}])
 """
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """The threads of the numerical libraries; to look for these takes longer than a small fit."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 class Probe:
@@ -57,13 +67,12 @@ class Probe:
         need_sklearn("a student")
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
 
         given = np.asarray(labels)
         if len(np.unique(given)) < 2:
             raise InputError("a student needs rows of at least two labels to learn from")
         model = LogisticRegression(C=self.strength, max_iter=STEPS)
-        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):  # small matrices: threads would wait
+        with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):  # small: others would wait
             warnings.simplefilter("ignore", ConvergenceWarning)  # so near the optimum no prediction changes
             self._model = model.fit(features, given)
         self.labels = self._model.classes_
