@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from synth_llm.errors import InputError, Reject
@@ -149,6 +149,7 @@ def test_what_a_format_does_not_find_is_named(name, have, columns, said):
         columns_of(name, have, columns)
 
 
+@example("0\r0", {1, 3})
 @given(st.text(max_size=40), st.sets(st.integers(0, 40), max_size=8))
 def test_tokens_are_the_text_without_its_spaces_and_each_span_begins_once(text, cuts):
     ends = sorted(cut for cut in cuts if cut <= len(text))

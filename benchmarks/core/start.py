@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.core.recipes import Bar
+from benchmarks.runner import Failed
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +18,9 @@ def quickest(command: list[str], times: int = 5) -> float:
     taken = []
     for _ in range(times):
         began = time.monotonic()
-        subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+        if done.returncode:
+            raise Failed(f"{' '.join(command[-6:])}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
         taken.append(time.monotonic() - began)
     return min(taken)
 

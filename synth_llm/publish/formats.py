@@ -228,10 +228,12 @@ def _token_labels(values: Values) -> Row:
     spans = sorted((_span(span, text) for span in values["spans"] or ()), key=lambda span: span[0])
     if any(span[0] < before[1] for before, span in itertools.pairwise(spans)):
         raise Reject("odd", "two spans overlap: a token has one label")
+    before = None
     for found in _TOKEN.finditer(text):
         inside = next((span for span in spans if span[0] < found.end() and found.start() < span[1]), None)
         tokens.append(found[0])
-        labels.append("O" if inside is None else f"{'B' if found.start() <= inside[0] else 'I'}-{inside[2]}")
+        labels.append("O" if inside is None else f"{'I' if inside is before else 'B'}-{inside[2]}")
+        before = inside
     return {"tokens": tokens, "labels": labels}
 
 
