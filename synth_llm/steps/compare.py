@@ -89,7 +89,7 @@ class Compare(Step):
         prompt = ctx.use.prompt(self.prompt)
         one, other = self.columns_
         hidden = [one, other, WINNER, AGREEMENT, *([self.gold.label] if self.gold else [])]
-        shown = {**visible(self, prompt, row, ctx.use, hidden), **self.with_}
+        shown = {**visible(self, prompt, row, ctx, hidden), **self.with_}
         orders = [(row.get(one), row.get(other)), (row.get(other), row.get(one))]
         return await poll(
             ctx, self.model, prompt, row, [({**shown, **dict(zip(PLACES, order, strict=True))}, 0) for order in orders]

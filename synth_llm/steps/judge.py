@@ -108,7 +108,7 @@ class Judge(Step):
         """All judges' answers, with expected scores where there are log-probabilities."""
         prompt = ctx.use.prompt(self.prompt, self.gives)
         hidden = [self.gold.label] if self.gold else []
-        variables = {**visible(self, prompt, row, ctx.use, hidden), **self.with_}
+        variables = {**visible(self, prompt, row, ctx, hidden), **self.with_}
         answer = await poll(ctx, self.model, prompt, row, [(variables, 0)])
         return Poll([_expected(ballot, prompt, ctx) for ballot in answer.ballots], answer.lineage)
 

@@ -115,7 +115,7 @@ class LabelCheck(Step):
         prompt = ctx.use.prompt(self.prompt)
         hidden = [self.label, *prompt.optional, *([self.gold.label] if self.gold else [])]
         variables = {
-            **visible(self, prompt, row, ctx.use, hidden),
+            **visible(self, prompt, row, ctx, hidden),
             **ctx.cached("variables", lambda: self._variables(ctx)),
         }
         return await poll(ctx, self.model, prompt, row, [(variables, number) for number in range(self.votes)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple
 
 from synth_llm.errors import InputError, Reject
 from synth_llm.prompt import Prompt
@@ -41,15 +41,6 @@ Decide = Callable[[Sequence[Ballot], dict[str, float]], Decision]
 """What ballots say together; the weights are by judge, all 1 when there are none."""
 
 
-@runtime_checkable
-class Judges(Protocol):
-    """A step that judges: it can say which columns hold its verdicts."""
-
-    def verdicts(self, use: Resources) -> frozenset[str]:
-        """The columns that hold its verdicts."""
-        ...
-
-
 def names(model: str | list[str]) -> list[str]:
     """The judges of a panel."""
     return [model] if isinstance(model, str) else model
@@ -78,11 +69,13 @@ def check_blind(step: Step, prompt: Prompt, use: Resources) -> None:
             )
 
 
-def visible(step: Step, prompt: Prompt, row: Row, use: Resources, hidden: Collection[str] = ()) -> Row:
+def visible(step: Step, prompt: Prompt, row: Row, ctx: Context, hidden: Collection[str] = ()) -> Row:
     """What a judge's prompt sees of a row: what it needs or tests for, without `hidden` and what other judges said."""
-    hidden = {*hidden, *_said_before(step, use)}
-    wanted = (prompt.needs | prompt.optional) - hidden
-    return {name: value for name, value in use.variables(row).items() if name in wanted}
+    wanted = ctx.cached(
+        f"visible in {prompt.name}",
+        lambda: (prompt.needs | prompt.optional) - {*hidden, *_said_before(step, ctx.use)},
+    )
+    return {name: value for name, value in ctx.use.variables(row).items() if name in wanted}
 
 
 def _said_before(step: Step, use: Resources) -> dict[str, str]:
@@ -91,8 +84,8 @@ def _said_before(step: Step, use: Resources) -> dict[str, str]:
     for other in use.recipe.steps:
         if other is step:
             break
-        if isinstance(other, Judges):
-            said |= dict.fromkeys(other.verdicts(use), other.title)
+        if verdicts := getattr(other, "verdicts", None):  # it is a judge
+            said |= dict.fromkeys(verdicts(use), other.title)
     return said
 
 
@@ -108,7 +101,7 @@ async def poll(
     calls: list[Awaitable[Answered]] = [
         ctx.ask(judge, prompt, row, variables, sample) for judge in judges for variables, sample in asked
     ]
-    answers = await asyncio.gather(*calls, return_exceptions=True)
+    answers = await _outcomes(calls)
     read: list[Answered | Reject] = []
     for answer in answers:
         if isinstance(answer, BaseException) and not (isinstance(answer, Reject) and answer.reason != "unavailable"):
@@ -120,6 +113,16 @@ async def poll(
         raise next(answer for answer in read if isinstance(answer, Reject))
     made = [(answer.lineage or past) if isinstance(answer, Reject) else answer[1] for answer in read]
     return Poll(ballots, [*past, *(call for lineage in made for call in lineage[len(past) :])])
+
+
+async def _outcomes(calls: Sequence[Awaitable[Answered]]) -> Sequence[Answered | BaseException]:
+    """What each call returned or raised; a single one needs no task of its own."""
+    if len(calls) > 1:
+        return await asyncio.gather(*calls, return_exceptions=True)
+    try:
+        return [await calls[0]]
+    except Exception as error:
+        return [error]
 
 
 def _ballot(judge: str, answers: Sequence[Answered | Reject]) -> Ballot:
