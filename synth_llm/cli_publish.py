@@ -31,6 +31,10 @@ def export(
     stratify: Annotated[
         str | None, typer.Option("--stratify", metavar="COLUMN", help="Each value of it has its share in each split.")
     ] = None,
+    near: Annotated[
+        str | None,
+        typer.Option("--near", metavar="HOW", help="What stays in one split: words (the default), or meaning too."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; exports/<run>-<format> by default.")
     ] = None,
@@ -55,6 +59,7 @@ def export(
         "columns": _pairs(column, "--column", "USE=COLUMN, such as prompt=question"),
         "splits": _pairs(split, "--split", "NAME=SHARE, such as test=0.1"),
         "stratify": stratify,
+        "near": near,
         "files": files,
     }
     made = write(run_folder.find_run(run), out, **{name: value for name, value in given.items() if value})

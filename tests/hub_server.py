@@ -69,6 +69,23 @@ def serving() -> Iterator[Hub]:
         thread.join()
 
 
+@contextmanager
+def client(url: str) -> Iterator[None]:
+    """Let the client know this Hub alone. Its constants are read from the environment at import."""
+    import pytest
+    from huggingface_hub import constants
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", url)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        patch.setattr(constants, "HF_TOKEN_PATH", "no-token")
+        patch.setattr(constants, "HF_STORED_TOKENS_PATH", "no-tokens")
+        patch.setenv("HF_TOKEN", TOKEN)
+        yield
+
+
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -133,6 +135,24 @@ def test_a_folder_that_is_no_run_is_said(tmp_path):
         export(run_folder, run_folder)
 
 
+def test_what_means_nearly_the_same_stays_together_when_asked(tmp_path, monkeypatch):
+    rows = [{"text": f"{'Wine' if n % 2 else 'Vino'} number {n // 2} of year {n // 2 * 7}."} for n in range(60)]
+    run_folder = folder(tmp_path, *rows)
+
+    def encode(texts):
+        return np.eye(30, dtype="float32")[[int(text.split()[2]) for text in texts]]
+
+    monkeypatch.setattr("synth_llm.publish.export._encoder", lambda: SimpleNamespace(encode=encode))
+    export(run_folder, tmp_path / "out", files="jsonl", splits={"test": 0.5}, near="meaning")
+    sides = {}
+    for name in ("train", "test"):
+        for line in (tmp_path / f"out/{name}.jsonl").read_text().splitlines():
+            sides.setdefault(json.loads(line)["text"].split()[2], set()).add(name)
+    assert len(sides) == 30 and all(len(found) == 1 for found in sides.values())
+    with pytest.raises(InputError, match="near goes with splits"):
+        export(run_folder, tmp_path / "b", near="meaning")
+
+
 def test_an_older_export_beside_it_is_not_mixed_in(tmp_path):
     rows = [{"text": f"Text {n} about number {n * 7}."} for n in range(30)]
     run_folder = folder(tmp_path, *rows)
@@ -177,7 +197,9 @@ def test_a_second_export_of_more_rows_moves_none(tmp_path):
         assert sum(place == "test" for place in where.values()) == count // 5
         places.append(where)
     assert places[0].items() <= places[1].items()
-    with pytest.raises(InputError, match=r"splits.json: the run was split into test 0.2, by label before"):
+    with pytest.raises(
+        InputError, match=r"splits.json: the run was split into test 0.2, by label, near-copies by words, before"
+    ):
         export(tmp_path / "run", tmp_path / "out", splits={"test": 0.3})
 
 

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,27 +20,13 @@ from synth_llm.journal import Journal
 from synth_llm.models.request import Answer, Request, body_of
 from synth_llm.publish.export import export
 from synth_llm.publish.hub import pull, push
-from tests.hub_server import TOKEN, Hub, serving
+from tests.hub_server import TOKEN, Hub, client, serving
 
 # the client's own way to upload a file is deprecated in the HTTP library below it
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 RUN = {"kept.parquet", "rejected.parquet", "manifest.json", "recipe.yaml"}
 PUSHED = RUN | {"README.md", "journal.sqlite", "data/train.parquet"}
-
-
-@contextmanager
-def client(url: str) -> Iterator[None]:
-    """Let the client know this Hub alone. Its constants are read from the environment at import."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(constants, "ENDPOINT", url)
-        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-        patch.setattr(constants, "HF_HUB_OFFLINE", False)
-        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        patch.setattr(constants, "HF_TOKEN_PATH", "no-token")
-        patch.setattr(constants, "HF_STORED_TOKENS_PATH", "no-tokens")
-        patch.setenv("HF_TOKEN", TOKEN)
-        yield
 
 
 @pytest.fixture

@@ -15,11 +15,13 @@ from synth_llm.against import joined
 from synth_llm.errors import InputError, Reject
 from synth_llm.publish.formats import Columns, Spec
 from synth_llm.publish.settings import TRAIN, Files, publish_of
-from synth_llm.publish.splits import Item, drawn
+from synth_llm.publish.splits import How, Item, drawn
 from synth_llm.row import ID, PARENT, Row, canonical, public
 
 if TYPE_CHECKING:
     import datasets
+
+    from synth_llm.embed import Encoder
 
 OUTSIDE = "O"
 NO_TEXTS = {"label", "wanted", "score", "spans", "tools", "system"}
@@ -58,8 +60,11 @@ def export(folder: Path, out: Path | None = None, **changes: Any) -> Exported:
     source = folder / output.KEPT
     have = _names(source)
     chosen, splits = settings.columns_in(have), settings.splits
-    items = _items(source, chosen, have, settings.stratify) if splits else []
-    places = drawn(folder, items, splits, settings.stratify) if splits else None
+    places = None
+    if splits:
+        how = How(shares=splits, stratify=settings.stratify, near=settings.near)
+        encode = _encoder().encode if settings.near == "meaning" else None
+        places = drawn(folder, _items(source, chosen, have, settings.stratify), how, encode)
     paths = {name: out / f"{name}.{settings.files}" for name in (TRAIN, *splits)}
     _check_alone(out, paths.values())
     out.mkdir(parents=True, exist_ok=True)
@@ -70,6 +75,12 @@ def export(folder: Path, out: Path | None = None, **changes: Any) -> Exported:
             files[path] = write(beside, partial(_made, source, chosen, places, name))
     left_out = [row[ID] for row, place in zip(_read(source), places, strict=True) if place is None] if places else []
     return Exported(files, chosen, left_out)
+
+
+def _encoder() -> Encoder:
+    from synth_llm.encoders import EncoderEntry, stored_encoder
+
+    return stored_encoder(EncoderEntry(), Path())
 
 
 def _check_alone(out: Path, paths: Iterable[Path]) -> None:

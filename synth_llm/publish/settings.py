@@ -12,6 +12,7 @@ from synth_llm.publish.formats import FORMATS, Columns, columns_of
 
 TRAIN = "train"
 Files = Literal["parquet", "jsonl", "csv"]
+Near = Literal["words", "meaning"]
 
 
 class Publish(BaseModel):
@@ -28,6 +29,10 @@ class Publish(BaseModel):
     """Shares of rows that are held out, by the names of the splits; what is left is `train`."""
     stratify: str | None = None
     """A column each value of which has its share in every split."""
+    near: Near = "words"
+    """Which rows stay in one split beside those of one parent: `words`, texts with nearly the same words (Jaccard
+    similarity of three-word shingles from 0.8 on); `meaning`, also those that mean nearly the same (cosine of the
+    packaged encoder's vectors from 0.9 on), which takes the time of encoding them."""
     files: Files = "parquet"
     """Parquet, JSON Lines or CSV."""
 
@@ -54,8 +59,9 @@ class Publish(BaseModel):
     def _fitting(self) -> Publish:
         if self.columns and self.format is None:
             raise ValueError("columns say where a format finds its values; name the format too")
-        if self.stratify is not None and not self.splits:
-            raise ValueError("stratify goes with splits, such as {test: 0.1}")
+        for name in ("stratify", "near"):
+            if name in self.model_fields_set and getattr(self, name) is not None and not self.splits:
+                raise ValueError(f"{name} goes with splits, such as {{test: 0.1}}")
         return self
 
     def columns_in(self, have: Collection[str]) -> Columns | None:

@@ -8,30 +8,43 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synth_llm import output
 from synth_llm.errors import InputError
-from synth_llm.publish.settings import TRAIN
+from synth_llm.publish.settings import TRAIN, Near
 from synth_llm.row import digest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SPLITS = "splits.json"
 NEAR = 0.8
 """From this Jaccard similarity of three-word shingles on, two texts are near-copies."""
+ALIKE = 0.9
+"""From this cosine on, two texts mean nearly the same."""
+Encode = Callable[[Sequence[str]], "np.ndarray"]
+"""Gives the vectors of texts, of length one."""
 _RANGE = 16**16
 
 
-class _Drawn(BaseModel):
-    """The file of splits."""
+class How(BaseModel):
+    """How rows are split."""
 
     model_config = ConfigDict(extra="forbid")
 
     shares: dict[str, float]
-    stratify: str | None
+    stratify: str | None = None
+    near: Near = "words"
+
+
+class _Drawn(How):
+    """The file of splits."""
+
     of: dict[str, str]
     """The split of each row, by its id."""
 
@@ -45,22 +58,23 @@ class Item(NamedTuple):
     text: str
 
 
-def drawn(folder: Path, items: Sequence[Item], shares: Mapping[str, float], stratify: str | None) -> list[str | None]:
-    """The split of each item, in order: `train`, or a name of `shares`; None for one near to two splits, in neither.
+def drawn(folder: Path, items: Sequence[Item], how: How, encode: Encode | None = None) -> list[str | None]:
+    """The split of each item, in order: `train`, or a name of a share; None for one near to two splits, in neither.
 
-    What was drawn for the run in `folder` before stays, and is written anew with what is new. Raises InputError for
-    shares that are others than before.
+    What was drawn for the run in `folder` before stays, and is written anew with what is new. With `how.near` of
+    `meaning`, `encode` gives the vectors of texts. Raises InputError when splits were drawn otherwise before.
     """
     path = folder / SPLITS
-    known = _known(path, shares, stratify)
-    found = assigned(items, near_copies([item.text for item in items]), shares, known)
+    known, texts = _known(path, how), [item.text for item in items]
+    near = near_copies(texts) + (near_in_meaning(texts, encode) if encode is not None else [])
+    found = assigned(items, near, how.shares, known)
     places = known | {item.id: split for item, split in zip(items, found, strict=True) if split is not None}
-    said = _Drawn(shares=dict(shares), stratify=stratify, of=places).model_dump()
+    said = _Drawn(**how.model_dump(), of=places).model_dump()
     output.write_text(path, json.dumps(said, indent=0, sort_keys=True) + "\n")
     return found
 
 
-def _known(path: Path, shares: Mapping[str, float], stratify: str | None) -> dict[str, str]:
+def _known(path: Path, how: How) -> dict[str, str]:
     """What was drawn before. Raises InputError when it was drawn otherwise."""
     if not path.exists():
         return {}
@@ -68,10 +82,13 @@ def _known(path: Path, shares: Mapping[str, float], stratify: str | None) -> dic
         before = _Drawn.model_validate_json(path.read_bytes())
     except ValidationError:
         raise InputError("is damaged; delete it to draw splits anew: rows may change places then", path) from None
-    if (before.shares, before.stratify) != (shares, stratify):
+    if before.model_dump(exclude={"of"}) != how.model_dump():
         was = ", ".join(f"{name} {share:g}" for name, share in before.shares.items())
         by = f", by {before.stratify}" if before.stratify else ""
-        raise InputError(f"the run was split into {was}{by} before; delete this to draw anew: rows move then", path)
+        apart = f", near-copies by {before.near},"
+        raise InputError(
+            f"the run was split into {was}{by}{apart} before; delete this to draw anew: rows move then", path
+        )
     return before.of
 
 
@@ -91,6 +108,18 @@ def near_copies(texts: Sequence[str]) -> list[tuple[int, int]]:
     except Crowded:
         raise InputError("nearly all rows are copies of each other: put a `dedup` step into the recipe first") from None
     return same + [(first[i], first[j]) for i, j in zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)]
+
+
+def near_in_meaning(texts: Sequence[str], encode: Encode) -> list[tuple[int, int]]:
+    """Pairs of texts that mean nearly the same, by their places. Raises InputError when nearly all do."""
+    from synth_llm.similar.meaning import meaning_pairs
+    from synth_llm.similar.pairs import Crowded
+
+    try:
+        pairs = meaning_pairs(encode(texts), ALIKE)
+    except Crowded:
+        raise InputError("nearly all rows mean the same: put `dedup: {by: meaning}` into the recipe first") from None
+    return [*zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)]
 
 
 def assigned(
