@@ -63,10 +63,21 @@ def test_the_order_of_rows_changes_nothing():
 def test_shares_are_met():
     split = assigned([item(n) for n in range(4_000)], [], SHARES, {})
     assert abs(split.count("test") / 4_000 - 0.2) < 0.02
+    for size in (2, 3, 8):
+        split = assigned([item(n, parent=f"p{n // size}") for n in range(8_000)], [], SHARES, {})
+        assert abs(split.count("test") / 8_000 - 0.2) < 0.04, f"groups of {size}"
     rare = [item(n, stratum="rare" if n < 50 else "common") for n in range(1_000)]
     split = assigned(rare, [], SHARES, {})
     assert (split[:50].count("test"), split[:50].count("validation")) == (10, 5)
     assert (split.count("test"), split.count("validation")) == (200, 100)
+
+
+def test_one_large_group_is_to_train():
+    chain = [(n, n + 1) for n in range(399)]
+    for start in range(20):
+        split = assigned([item(n + 1_000 * start) for n in range(1_000)], chain, SHARES, {})
+        assert split[:400] == ["train"] * 400
+        assert 0.1 < split.count("test") / 600 < 0.3
 
 
 def test_near_copies_are_found_and_what_is_only_alike_is_not():

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import datasets
 import numpy as np
 from rich.progress import Progress
 
@@ -63,17 +62,20 @@ def _bars(near: str) -> Iterator[Bar]:
 
 
 def _split(sources: int, near: str, scratch: Path) -> dict[tuple[str, str], str]:
-    """The split of each row of a run, by its text and its source."""
+    """The split of each row of a run, by its text and its parent."""
     questions = dict.fromkeys(row["text"] for row in _questions())
-    rows = [{"source": text, "text": text} for text in [*questions][:sources]]
+    rows = [{"text": text} for text in [*questions][:sources]]
     recipe = {"name": "bench", "source": {"rows": rows}, "steps": [{"augment": {"by": "eda", "keep": True}}]}
-    result = run(Recipe.model_validate(recipe), out=scratch / "run")
-    made = export(result.path, scratch / "out", splits=SHARES, near=near)
-    return {
-        (row["text"], row["source"]): path.stem
-        for path in made.files
-        for row in datasets.Dataset.from_parquet(str(path), cache_dir=str(scratch / str(sources)))
-    }
+    result = run(Recipe.model_validate({**recipe, "seed": 7}), out=scratch / "run")
+    parents = {row["text"]: row["_parent"] for row in result.kept}
+    made = export(result.path, scratch / "out", format="text", files="jsonl", splits=SHARES, near=near)
+    texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in made.files}
+    return {(text, parents[text]): name for name, lines in texts.items() for text in map(_text, lines)}
+
+
+def _text(line: str) -> str:
+    found: str = json.loads(line)["text"]
+    return found
 
 
 def _questions() -> Iterator[dict[str, str]]:

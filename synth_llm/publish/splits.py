@@ -29,6 +29,8 @@ ALIKE = 0.9
 """From this cosine on, two texts mean nearly the same."""
 Encode = Callable[[Sequence[str]], "np.ndarray"]
 """Gives the vectors of texts, of length one."""
+LARGEST, SMALL = 0.1, 4
+"""The largest part of a held-out split that one group may be, and rows that a group may have in any."""
 _RANGE = 16**16
 
 
@@ -194,12 +196,15 @@ def _groups(waiting: Iterable[int], items: Sequence[Item], beside: Mapping[int, 
 
 
 def _by_hash(group: Sequence[int], items: Sequence[Item], shares: Mapping[str, float]) -> str:
-    """By chance, that hangs on the smallest hash of the group."""
-    at = int(min(digest(items[one].id) for one in group)[:16], 16) / _RANGE
+    """By chance, that hangs on the smallest hash of the group; one too large to be a sample of anything is to train.
+
+    Hashed once more: the smallest of several hashes is smaller than one is.
+    """
+    at = int(digest(min(digest(items[one].id) for one in group))[:16], 16) / _RANGE
     for name, share in shares.items():
         at -= share
         if at < 0:
-            return name
+            return name if len(group) <= max(SMALL, share * len(items) * LARGEST) else TRAIN
     return TRAIN
 
 
