@@ -52,11 +52,13 @@ class Prompt:
         """
         into = Messages()
         left, said, fences = budget.set(Budget()), messages.set(into), key.set(fence_key(seed))
-        own = self._template.environment.globals
+        env = self._template.environment
         try:
             # The globals are put in here: Jinja's own way, through a ChainMap, costs as much as the rendering.
             # `fence` comes last: no column of that name can take its place.
-            context = self._template.new_context({**own, **variables, "fence": own["fence"]}, shared=True)
+            own = env.globals
+            values = {**own, **variables, "fence": own["fence"]}
+            context = env.context_class(env, values, self._template.name, self._template.blocks)
             rest = "".join(self._template.root_render_func(context)).strip()
         except Exception as error:  # whatever a template does with a row's values is that row's failure
             raise Reject("template", _where(error)) from error

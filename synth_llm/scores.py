@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,12 +28,13 @@ class Scores:
         """Take in a row's value."""
         self.kept += keep
         self.rejected += not keep
-        low, high = self.ranges.get(keep, (value, value))
-        self.ranges[keep] = min(low, value), max(high, value)
-        item = (-zlib.crc32(row_id.encode()), row_id, float(value), keep)
+        low, high = self.ranges.get(keep, (math.inf, -math.inf))
+        if not low <= value <= high:
+            self.ranges[keep] = min(low, value), max(high, value)
+        order = -zlib.crc32(row_id.encode())
         if len(self._sample) < SAMPLE:
-            heapq.heappush(self._sample, item)
-        elif item > self._sample[0]:
+            heapq.heappush(self._sample, (order, row_id, float(value), keep))
+        elif order >= self._sample[0][0] and (item := (order, row_id, float(value), keep)) > self._sample[0]:
             heapq.heapreplace(self._sample, item)
 
     def histogram(self) -> dict[str, Any]:
