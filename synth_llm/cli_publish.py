@@ -88,7 +88,10 @@ def push(
     repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset repository on the Hub.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it; private by default.")] = False,
     journal: Annotated[
-        bool, typer.Option(help="Send the model's answers too, by which others get the same rows without a model.")
+        bool,
+        typer.Option(
+            help="Send the model's answers too: who has prompts and inputs gets the same rows without a model."
+        ),
     ] = True,
     rejected: Annotated[bool, typer.Option(help="Send the rejected rows too, with their reasons.")] = True,
     allow: Annotated[

@@ -5,7 +5,6 @@ Subprocesses inherit the environment set here, not the guard on sockets.
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import socket
@@ -17,13 +16,6 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # tests run side by side
 os.environ["HF_HUB_OFFLINE"] = "1"  # now: the clients read it when they are imported
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
-with contextlib.suppress(ImportError):  # the environment of vLLM does without
-    from hypothesis import settings
-
-    if "CI" not in os.environ:  # there each property has a hundred examples, the same every time
-        settings.register_profile("quick", max_examples=50)
-        settings.load_profile("quick")
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

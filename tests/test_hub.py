@@ -105,6 +105,15 @@ def test_what_is_not_wished_stays_here_and_goes_there(hub: Hub, folder: Path) ->
     assert b"rejected.parquet" not in files["README.md"] and b"rejected = " not in files["README.md"]
 
 
+def test_a_run_without_what_is_not_wished_is_pushed(hub: Hub, folder: Path) -> None:
+    (folder / "journal.sqlite").unlink()
+    (folder / "rejected.parquet").unlink()
+    with pytest.raises(InputError, match=r"has no rejected.parquet"):
+        push(folder, "someone/numbers")
+    push(folder, "someone/numbers", journal=False, rejected=False)
+    assert set(hub.repos["someone/numbers"].commits[-1]) == PUSHED - {"journal.sqlite", "rejected.parquet"}
+
+
 def test_files_of_others_stay_and_old_ones_of_ours_go(hub: Hub, folder: Path) -> None:
     push(folder, "someone/numbers")
     there = hub.repos["someone/numbers"].commits

@@ -64,14 +64,18 @@ def push(
     personal identifier of a kind that is not in `allow`, or the repository is there with another visibility (private
     rows must not become public by a slip); FatalError when the Hub does not take it: push again.
     """
-    manifest = _checked_manifest(folder)
+    wanted = {output.JOURNAL: journal, output.REJECTED: rejected}
+    manifest = _checked_manifest(
+        folder, [name for name in (*RUN, output.JOURNAL, output.CARD) if wanted.get(name, True)]
+    )
     _check_name(repo)
     _quiet_unless_terminal()
     quiet_transport()
-    with TemporaryDirectory(prefix="synth-llm-") as scratch, _told_of(repo, "pushed"):
+    with TemporaryDirectory(prefix="synth-llm-") as scratch:
         files = _files(folder, Path(scratch), repo, journal, rejected)
         scan.check(scan.texts_of(files), allow)
-        pushed = _send(files, repo, private, _summary(manifest))
+        with _told_of(repo, "pushed"):
+            pushed = _send(files, repo, private, _summary(manifest))
     if not manifest["complete"]:
         LOG.warning("warning: %s was pushed incomplete: %s", folder, manifest["why"])
     return pushed
@@ -98,7 +102,7 @@ def pull(repo: str, out: Path) -> Path:
     return out
 
 
-def _checked_manifest(folder: Path, needs: Collection[str] = (*RUN, output.JOURNAL, output.CARD)) -> dict[str, Any]:
+def _checked_manifest(folder: Path, needs: Collection[str]) -> dict[str, Any]:
     """The manifest of a folder that holds all it should, with the rows that its last run wrote."""
     manifest = output.read_manifest(folder)
     if not manifest:

@@ -1,8 +1,7 @@
 """Files into a repository of the Hub, in one commit, whatever becomes of the calls.
 
 A commit is the one call that the client never repeats, and its answer may be lost though it was made. So every try
-begins with what the head holds, sends what it lacks on condition that the head has not moved since, and the last one
-finds nothing to send: what was pushed has been read back.
+begins with what the head holds, sends what it lacks on condition that the head has not moved since, and reads it back.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
 WAITS = (1, 2, 4, 8, 16)
 """Seconds before each new try; more where the Hub asks for it."""
-T = TypeVar("T")
 LONGEST = 300
 """Seconds that the Hub may ask to wait."""
 PASSING = {408, 409, 412, 425, 429, 500, 502, 503, 504}
 """Answers after which another try may succeed; 412 says that the head has moved."""
+T = TypeVar("T")
 
 
 class Head(NamedTuple):
