@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -448,7 +449,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def _guarded(args: Sequence[str] | None) -> int:
     """Run a command; returns the exit code."""
     try:
-        return int(app(args=args, prog_name="synth-llm", standalone_mode=False) or DONE)
+        return int(_command()(args=args, prog_name="synth-llm", standalone_mode=False) or DONE)
     except BaseException as error:
         if _is_interrupt(error):
             return INTERRUPTED
@@ -458,6 +459,12 @@ def _guarded(args: Sequence[str] | None) -> int:
         said = " ".join(said.split()).removeprefix(f"{Path.cwd()}{os.sep}")
         print(f"error: {said}", file=sys.stderr)
         return code
+
+
+@cache
+def _command() -> Callable[..., Any]:
+    """The commands with their options, made once."""
+    return typer.main.get_command(app)
 
 
 def _is_interrupt(error: BaseException) -> bool:

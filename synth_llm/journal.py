@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -44,7 +45,8 @@ MOST_AT_ONCE = 64
 """Records in one INSERT. One statement for many, because after each one the thread waits for Python's lock."""
 
 
-class Spent(NamedTuple):
+@dataclass(slots=True)
+class Spent:
     """What was sent and used; `seconds` is wall time."""
 
     requests: int = 0
@@ -205,10 +207,12 @@ class Journal:
 
         What an answer cost is `put`'s: here count what `put` does not see.
         """
-        sent, prompts, answers, cost, time_taken = self._here
-        self._here = Spent(
-            sent + requests, prompts + prompt_tokens, answers + completion_tokens, cost + dollars, time_taken + seconds
-        )
+        here = self._here
+        here.requests += requests
+        here.prompt_tokens += prompt_tokens
+        here.completion_tokens += completion_tokens
+        here.dollars += dollars
+        here.seconds += seconds
         self._unwritten = True
 
     def spent(self) -> Spent:
@@ -298,7 +302,7 @@ class Journal:
 
     def _now(self) -> Now:
         """This invocation's lines of `spent` and `accounts`, whole: they replace what was written before."""
-        line = (self._started, *self._here)
+        line = (self._started, *astuple(self._here))
         total = line_sum(*line)
         assert total is not None
         if self.account is None:

@@ -208,11 +208,15 @@ class Keys:
 
     def add(self, key: bytes) -> None:
         """Remember a key."""
-        for at in _places(key):
-            self._bits[at >> 3] |= 1 << (at & 7)
+        bits, (one, two, three) = self._bits, _places(key)
+        bits[one >> 3] |= 1 << (one & 7)
+        bits[two >> 3] |= 1 << (two & 7)
+        bits[three >> 3] |= 1 << (three & 7)
 
     def __contains__(self, key: bytes) -> bool:
-        return all(self._bits[at >> 3] >> (at & 7) & 1 for at in _places(key))
+        bits, (one, two, three) = self._bits, _places(key)
+        set_ = bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & bits[three >> 3] >> (three & 7) & 1
+        return bool(set_)
 
 
 def _places(key: bytes) -> tuple[int, int, int]:

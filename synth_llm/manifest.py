@@ -15,6 +15,7 @@ from synth_llm import account, output
 from synth_llm.errors import InputError
 from synth_llm.installed import versions
 from synth_llm.journal import Journal
+from synth_llm.library import file_hash
 from synth_llm.models.budget import Budget
 from synth_llm.models.call import Caller
 from synth_llm.plan import Plan
@@ -86,13 +87,13 @@ def facts(plan: Plan, state: State, journal: Journal, folder: Path, why: str) ->
         "rejected_by_reason": dict(sorted(rejected.items())),
         "funnel": [tally.as_dict() for tally in state.tallies],
         "models": models,
-        "spent": {"this run": _spent(state), "all runs": journal.spent()._asdict()},
+        "spent": {"this run": _spent(state), "all runs": asdict(journal.spent())},
         "usage": _usage(state, journal),
         "versions": _versions(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "recipe": plan.written.model_dump(mode="json", by_alias=True),
         "prompts": {name: prompt.sha256 for name, prompt in sorted(use.prompts.items())},
-        "filters": {name: output.file_hash(use.library.find("filters", name)) for name in sorted(use.filters)},
+        "filters": {name: file_hash(use.library.find("filters", name)) for name in sorted(use.filters)},
         "notices": state.notices,
     }
 

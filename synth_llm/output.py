@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_llm.errors import InputError
+from synth_llm.library import file_hash
 from synth_llm.row import ID, LINEAGE, PARENT, public
 from synth_llm.spool import RejectedRow, dumps
 
@@ -214,12 +214,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(value, dict) or not {"counts", "funnel", "models", "sha256"} <= value.keys():
         raise InputError("is not a manifest of synth-llm; run again to write it anew", folder / MANIFEST)
     return value
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def card(manifest: dict[str, Any]) -> str:

@@ -70,7 +70,7 @@ class Prompt:
             into.said.append({"role": "user", "content": rest})
         elif rest:
             raise Reject("template", f"'{rest[:40]}' is outside of the messages")
-        if wrong := wrong_order([message["role"] for message in into.said], self.speaks):
+        if wrong := wrong_order(tuple([message["role"] for message in into.said]), self.speaks):
             raise Reject("template", wrong)
         for message in into.said:
             if not message["content"]:

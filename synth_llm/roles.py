@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, nodes
@@ -130,15 +130,16 @@ def role_of(node: nodes.Node) -> str:
     return node.filter.name.removeprefix(_FILTER)
 
 
-def wrong_order(roles: list[str], speaks: str = "assistant") -> str:
+@lru_cache(maxsize=256)
+def wrong_order(roles: tuple[str, ...], speaks: str = "assistant") -> str:
     """What is wrong with the order of messages before one of `speaks`, assistant or user; empty when nothing is.
 
-    >>> wrong_order(["system", "user", "user"])
+    >>> wrong_order(("system", "user", "user"))
     'messages must be an optional system, then user and assistant in turn, user last; these are system, user, user'
-    >>> wrong_order(["system"], speaks="user")
+    >>> wrong_order(("system",), speaks="user")
     ''
     """
-    turns = roles[1:] if roles[:1] == ["system"] else roles
+    turns = roles[1:] if roles[:1] == ("system",) else roles
     in_turn = all(role == ROLES[1 + number % 2] for number, role in enumerate(turns))
     rule = "messages must be an optional system, then user and assistant in turn"
     last = "user last" if speaks == "assistant" else "assistant last or none, where the model speaks as the user"

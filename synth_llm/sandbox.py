@@ -34,6 +34,7 @@ _FILTERS = frozenset(
     """.split()  # noqa: SIM905
 )
 _OF_TEXT = frozenset({"capitalize", "indent", "lower", "title", "trim", "truncate", "upper", "wordcount"})
+_SIZED = (str, list, tuple, dict)
 _NULL_IS_FINE = frozenset({"d", "default"})
 _TEXT_METHODS = frozenset(
     """
@@ -251,13 +252,13 @@ def _check_nested(value: Any) -> None:
     size, waiting = 0, [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, str | list | tuple | dict):
+        if isinstance(item, _SIZED):
             size += len(item)
             _check_size(size)
         if isinstance(item, dict):
             waiting += [*item, *item.values()]
         elif isinstance(item, list | tuple):
-            waiting += item
+            waiting += [one for one in item if isinstance(one, _SIZED)]
 
 
 def _no_json(value: Any) -> Any:

@@ -85,7 +85,7 @@ class Parts(BaseLoader):
         """Raises InputError for messages that cannot stand before one of `speaks`, whatever the row."""
         part = self.files[self.name]
         said = _plain_messages(part)
-        if said and (wrong := wrong_order([*map(role_of, said)], speaks)):
+        if said and (wrong := wrong_order((*map(role_of, said),), speaks)):
             raise InputError(wrong, part.path, said[0].lineno)
 
     def needs(self, name: str) -> Needs:

@@ -14,7 +14,7 @@ import pytest
 
 from synth_llm.library import Library, check_settings, filter_settings, load_filter
 from synth_llm.plan import plan
-from synth_llm.prompt import load_prompt
+from synth_llm.prompt import Prompt, load_prompt
 from synth_llm.recipe import load_recipe
 from tests.test_recorded import embeds
 
@@ -55,6 +55,11 @@ MADE: dict[str, Any] = {
 
 
 @cache
+def loaded(name: str) -> Prompt:
+    return load_prompt(name, LIBRARY)
+
+
+@cache
 def used(name: str) -> set[str]:
     """The prompts that a recipe names."""
     recipe, _ = load_recipe(ROOT / "recipes" / f"{name}.yaml")
@@ -63,7 +68,7 @@ def used(name: str) -> set[str]:
 
 def speaks_as_user(name: str) -> bool:
     """Whether a recipe needs a chat template of weights, which the default tests do not have."""
-    return any(load_prompt(prompt, LIBRARY).speaks == "user" for prompt in used(name))
+    return any(loaded(prompt).speaks == "user" for prompt in used(name))
 
 
 def marks(name: str) -> list[pytest.MarkDecorator]:
@@ -84,7 +89,7 @@ def test_there_is_something_to_check():
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_renders_with_and_without_what_is_optional(name):
-    prompt = load_prompt(name, LIBRARY)
+    prompt = loaded(name)
     assert prompt.about.endswith((".", ")."))
     for names in (prompt.needs, prompt.needs | prompt.optional):
         messages = prompt.render(variables(names))
@@ -98,13 +103,13 @@ def test_a_prompt_renders_with_and_without_what_is_optional(name):
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_says_what_it_is_for_and_is_used(name):
-    assert load_prompt(name, LIBRARY).about.endswith((".", ")."))
+    assert loaded(name).about.endswith((".", ")."))
     assert any(name in (ROOT / "prompts" / f"{prompt}.jinja").read_text() for prompt in PROMPTS)
 
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_says_what_it_gives(name):
-    prompt = load_prompt(name, LIBRARY)
+    prompt = loaded(name)
     assert prompt.gives.columns
     schema = prompt.gives.schema(variables(prompt.needs))
     assert prompt.gives.format not in {"json", "label"} or schema

@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -51,7 +52,7 @@ LAYERS = (
     ("fence", "final_answer", "measure.agreement", "calibrate", "verdicts"),
     ("strict_yaml", "library", "journal_file", "salvage", "sandbox", "spool"),
     ("models.request", "models.budget", "models.window", "models.pace", "models.weights"),
-    ("files", "gives", "parse", "needs", "roles", "pii_forms"),
+    ("files", "inputs", "gives", "parse", "needs", "roles", "pii_forms"),
     ("pii", "documents"),
     ("template", "prompt", "expression", "source", "journal"),
     ("against",),
@@ -137,6 +138,7 @@ def _type_checking_names(tree: ast.Module) -> set[str]:
     }
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """The modules that a file imports, inside functions too; not those that are for type checkers alone."""
 

@@ -81,9 +81,9 @@ def _spreads(data: Data, name: str, pool: Sequence[str]) -> dict[str, Interval]:
     texts = np.array(pool, dtype=object)
     values = {**dict.fromkeys(OF_TEXTS, texts), **dict.fromkeys(OF_VECTORS, vectors)}
     found = {}
-    for done, (measure, function) in enumerate({**OF_TEXTS, **OF_VECTORS}.items()):
-        data.doing(f"diversity of {name}", done, len(MEASURES))
-        with threadpool_limits(1):  # the matrices are small: threads would wait for each other
+    with threadpool_limits(1):  # the matrices are small: threads would wait for each other
+        for done, (measure, function) in enumerate({**OF_TEXTS, **OF_VECTORS}.items()):
+            data.doing(f"diversity of {name}", done, len(MEASURES))
             found[measure] = _of_halves(function, values[measure], data.seed)
     return found
 

@@ -28,6 +28,8 @@ LONG = 10.0
 PATIENCE = 120.0
 """Seconds without an answer after which an endpoint that says it is busy is believed to stay so."""
 
+_ONE = Spent(requests=1)
+
 
 @dataclass
 class Endpoint:
@@ -196,7 +198,7 @@ class Caller:
         To be refused because others were sent too much is no failure of the request: it waits for its turn again, for
         as long as the endpoint answers anybody.
         """
-        limiter, loop = self.endpoint.limiter, asyncio.get_running_loop()
+        limiter = self.endpoint.limiter
         want, left, wait, began = self._most(request), self.retries, FIRST_WAIT, -1.0
         while True:
             sent = await limiter.acquire(priority, want.tokens)
@@ -209,7 +211,7 @@ class Caller:
                 else:
                     limiter.failed(sent)
                 if error.limited:
-                    self._patient(error, loop.time())
+                    self._patient(error, asyncio.get_running_loop().time())
                     continue
                 left -= 1
                 if left < 0:
@@ -268,12 +270,11 @@ class Caller:
             said = completion(answer)
             self._answered(sent, said, answer.pause, usage)
             used.tokens = said.prompt_tokens + said.completion_tokens
-            used.dollars = self.cost(said.prompt_tokens, said.completion_tokens)
+            used.dollars = cost = self.cost(said.prompt_tokens, said.completion_tokens)
             if not used.tokens and answer.status == 200:  # not reported: what it may have used counts
                 used.tokens, used.dollars = want.tokens, want.dollars
                 self.journal.spend(prompt_tokens=want.tokens, dollars=want.dollars)
-            self._count(said, usage)
-            cost = self.cost(said.prompt_tokens, said.completion_tokens)
+            self._count(said, cost, usage)
             try:
                 await self.journal.put(request, answer, said.prompt_tokens, said.completion_tokens, cost)
             finally:
@@ -285,10 +286,10 @@ class Caller:
 
     def _answered(self, sent: Sent, said: Completion, pause: float, usage: Usage) -> None:
         endpoint = self.endpoint
-        endpoint.last_answer = asyncio.get_running_loop().time()
+        used = said.prompt_tokens + said.completion_tokens
+        endpoint.last_answer = endpoint.limiter.answered(sent, used, pause, unsaved=True)
         endpoint.busy_since, endpoint.given_up, endpoint.said = None, 0, False
         usage.seconds += endpoint.last_answer - sent.at
-        endpoint.limiter.answered(sent, said.prompt_tokens + said.completion_tokens, pause, unsaved=True)
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars."""
@@ -298,15 +299,15 @@ class Caller:
         """The most a request can use: a token is at least one byte, and a template adds a few a message."""
         limits = self.budget.limits
         if limits.tokens is None and limits.dollars is None and not self.endpoint.limiter.counts_tokens:
-            return Spent(requests=1)
+            return _ONE
         prompt = sum(len(message["content"].encode()) + 16 for message in request.messages)
         answer = int(self.sampling.get("max_tokens", 0))
         return Spent(requests=1, tokens=prompt + answer, dollars=self.cost(prompt, answer))
 
-    def _count(self, said: Completion, usage: Usage) -> None:
+    def _count(self, said: Completion, cost: float, usage: Usage) -> None:
         usage.prompt_tokens += said.prompt_tokens
         usage.completion_tokens += said.completion_tokens
-        usage.dollars += self.cost(said.prompt_tokens, said.completion_tokens)
+        usage.dollars += cost
         usage.unreported += not said.prompt_tokens and not said.reason
         usage.reported[said.model] = usage.reported.get(said.model, 0) + 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 
 from synth_llm.models.request import Answer, Request, body_of
@@ -28,7 +27,7 @@ class Function:
     async def answer(self, request: Request) -> Answer:
         """Call the function; a text becomes the body of a chat completion."""
         said = self.function(request)
-        if inspect.isawaitable(said):
+        if not isinstance(said, str | Answer):
             said = await said
         return said if isinstance(said, Answer) else Answer(body_of(said, model=self.name))
 

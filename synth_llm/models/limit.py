@@ -54,12 +54,14 @@ class Limiter:
         self._refusals = 0
         self._timer: asyncio.TimerHandle | None = None
         self._opened = self._shallow_first = False
+        self._loop: asyncio.AbstractEventLoop  # the one that `acquire` was called in last
 
     async def acquire(self, priority: Priority, tokens: int = 0) -> Sent:
         """Wait for a turn. `tokens` is the most that the request can use, for a cap on tokens."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting and not self._blocked(loop.time()):
-            return self._go(loop.time(), tokens)
+        loop = self._loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not self._waiting and not self._blocked(now):
+            return self._go(now, tokens)
         self._count += 1
         turn = _Turn(-priority if self._shallow_first else priority, self._count, tokens, loop.create_future())
         heapq.heappush(self._waiting, turn)
@@ -71,12 +73,12 @@ class Limiter:
                 self.failed(turn.admitted.result())
             raise
 
-    def answered(self, sent: Sent, tokens: int = 0, pause: float = 0.0, *, unsaved: bool = False) -> None:
+    def answered(self, sent: Sent, tokens: int = 0, pause: float = 0.0, *, unsaved: bool = False) -> float:
         """The endpoint answered, whatever it said: it used so many `tokens`, and takes no more for `pause` seconds.
 
-        With `unsaved`, `saved` is called when the answer is on disk.
+        With `unsaved`, `saved` is called when the answer is on disk. Returns the time, in seconds of the loop's clock.
         """
-        now, used = asyncio.get_running_loop().time(), self.used
+        now, used = self._loop.time(), self.used
         self.used -= 1
         self.unsaved += unsaved
         if self._tokens is not None:
@@ -86,11 +88,13 @@ class Limiter:
         self._refusals = 0
         self.window.answered(sent, now, used, self._sent, bool(self._waiting))
         self._let_go()
+        return now
 
     def saved(self) -> None:
         """An answer is on disk, or was given up."""
         self.unsaved -= 1
-        self._let_go()
+        if self._waiting:
+            self._let_go()
 
     def refused(self, sent: Sent, retry_after: float | None = None, *, limited: bool = True) -> None:
         """The endpoint refused for now: for `retry_after` seconds, if it says so, nobody sends.
@@ -98,7 +102,7 @@ class Limiter:
         `limited`: it refuses our requests because of how many they are (429), and would refuse the next one too. Else
         it is only known to be overloaded (503).
         """
-        now, used = asyncio.get_running_loop().time(), self.used
+        now, used = self._loop.time(), self.used
         self.used -= 1
         explained = self.window.refused(sent, used, self._sent, retry_after or 0.0)
         if limited and not explained:
@@ -118,7 +122,7 @@ class Limiter:
 
     def _pause(self, seconds: float) -> None:
         """Nobody sends for so long, and a little more by chance, so that not all clients come back at once."""
-        until = asyncio.get_running_loop().time() + seconds * random.uniform(1.0, 1.1)
+        until = self._loop.time() + seconds * random.uniform(1.0, 1.1)
         self._paused_until = max(self._paused_until, until)
 
     def shallow_first(self, on: bool) -> None:
@@ -171,8 +175,7 @@ class Limiter:
         """Let those go who may, and come back when the next one may."""
         if not self._waiting:
             return
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         while self._waiting:
             if self._waiting[0].admitted.done():  # cancelled meanwhile
                 heapq.heappop(self._waiting)
@@ -182,7 +185,7 @@ class Limiter:
                 if wait < FOREVER and (self._timer is None or self._timer.when() > now + wait):
                     if self._timer is not None:
                         self._timer.cancel()
-                    self._timer = loop.call_at(now + wait, self._on_timer)
+                    self._timer = self._loop.call_at(now + wait, self._on_timer)
                 return
             turn = heapq.heappop(self._waiting)
             turn.admitted.set_result(self._go(now, turn.tokens))

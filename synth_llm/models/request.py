@@ -26,6 +26,8 @@ THINK, THOUGHT = "<think>", "</think>"
 MOST_TOKENS = 10**9
 """More than any answer costs: an endpoint that reports so many reports nonsense."""
 
+_JSON = json.JSONDecoder().decode
+
 BAD_REQUEST = frozenset({400, 413, 422})
 """Statuses that are final for one request, and no reason to stop the run."""
 
@@ -47,8 +49,8 @@ class Request:
     """64 hex digits."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", self._canonical())
-        object.__setattr__(self, "key", hashlib.sha256(self.text.encode()).hexdigest())
+        text = self._canonical()
+        self.__dict__.update(text=text, key=hashlib.sha256(text.encode()).hexdigest())  # frozen only from here on
 
     @property
     def seed(self) -> int:
@@ -141,7 +143,7 @@ def completion(answer: Answer) -> Completion:
             reason="content filter" if filtered else "bad request", detail=f"HTTP {answer.status}: {error_message(raw)}"
         )
     try:
-        body = json.loads(raw)
+        body = _JSON(raw)
     except (ValueError, RecursionError):
         return Completion(reason="unparseable", detail="the endpoint's answer is not JSON")
     prompt_tokens, completion_tokens = tokens_used(body)
@@ -193,8 +195,7 @@ def tokens_used(body: Any) -> tuple[int, int]:
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(usage, dict):
         return 0, 0
-    prompt, answer = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return _count(prompt), _count(answer)
+    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
 
 
 def _count(tokens: Any) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from synth_llm import journal_file, output
 from synth_llm.errors import FatalError, InputError, SynthError
 from synth_llm.keys import hidden, quiet_transport
+from synth_llm.library import file_hash
 from synth_llm.publish import scan
 from synth_llm.publish.card import of_repository
 from synth_llm.publish.export import export
@@ -111,7 +112,7 @@ def _checked_manifest(folder: Path, needs: Collection[str]) -> dict[str, Any]:
         if not (folder / name).is_file():
             raise InputError(f"{folder} has no {name}; run its recipe again, which writes it")
     for name, sha256 in manifest["sha256"].items():
-        if name in needs and output.file_hash(folder / name) != sha256:
+        if name in needs and file_hash(folder / name) != sha256:
             raise InputError(f"{folder / name} is not what the run wrote; run its recipe again, which writes it")
     return manifest
 

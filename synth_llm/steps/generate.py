@@ -95,7 +95,8 @@ class Generate(Step):
 
     def _writer(self, sample: int) -> str:
         """The model that gives this answer."""
-        return self.models[sample % len(self.models)]
+        models = self.models
+        return models[sample % len(models)]
 
 
 def _children(row: Row, sample: int, many: bool, answer: tuple[list[Row], list[Row]]) -> list[Row | Rejected]:

@@ -90,14 +90,18 @@ class Judge(Step):
         weights = await self._trial(ctx).weights(ctx) if self.gold else {}
         answer = await self._ask(row, ctx)
         prompt = ctx.use.prompt(self.prompt, self.gives)
-        scores = {column: self._together(prompt, column, answer.ballots, weights).value for column in _voted(prompt)}
-        split = [column for column, value in scores.items() if value is None and self._was_split(column, answer)]
-        if split and self.on_tie == "drop":
-            reject = Reject("abstained", f"the panel is split on {', '.join(split)}")
-            reject.lineage = answer.lineage
-            raise reject
+        columns = ctx.cached("voted", lambda: _voted(prompt))
         read = [ballot.answers[0] for ballot in answer.ballots if ballot.answers]
-        like = min(read, key=lambda record: _distance(record, scores))
+        if len(read) == 1 and not weights:  # it speaks for all
+            like, scores = read[0], {column: read[0][column] for column in columns}
+        else:
+            scores = {column: self._together(prompt, column, answer.ballots, weights).value for column in columns}
+            split = [column for column, value in scores.items() if value is None and self._was_split(column, answer)]
+            if split and self.on_tie == "drop":
+                reject = Reject("abstained", f"the panel is split on {', '.join(split)}")
+                reject.lineage = answer.lineage
+                raise reject
+            like = min(read, key=lambda record: _distance(record, scores))
         new = {**row, **like, **scores, LINEAGE: answer.lineage}
         for column, score in scores.items():
             if isinstance(score, int | float) and not isinstance(score, bool):

@@ -73,9 +73,10 @@ def visible(step: Step, prompt: Prompt, row: Row, ctx: Context, hidden: Collecti
     """What a judge's prompt sees of a row: what it needs or tests for, without `hidden` and what other judges said."""
     wanted = ctx.cached(
         f"visible in {prompt.name}",
-        lambda: (prompt.needs | prompt.optional) - {*hidden, *_said_before(step, ctx.use)},
+        lambda: sorted((prompt.needs | prompt.optional) - {*hidden, *_said_before(step, ctx.use)}),
     )
-    return {name: value for name, value in ctx.use.variables(row).items() if name in wanted}
+    variables = ctx.use.variables(row)
+    return {name: variables[name] for name in wanted if name in variables}
 
 
 def _said_before(step: Step, use: Resources) -> dict[str, str]:
