@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synth_llm import files
 from synth_llm.errors import InputError, nearest
+from synth_llm.inputs import resolve
 from synth_llm.row import Row, canonical
-from synth_llm.source import Source, read_rows, resolve
+from synth_llm.source import Source, read_rows
 
 if TYPE_CHECKING:
     from synth_llm.steps.context import Resources

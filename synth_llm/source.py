@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from synth_llm import documents, files
 from synth_llm.errors import InputError, nearest
 from synth_llm.files import Place, Placed
+from synth_llm.inputs import located, note, resolve
 from synth_llm.row import ID, LINEAGE, PARENT, Row, canonical, source_id
 
 
@@ -33,7 +34,7 @@ ORIGIN = "origin"
 
 class Source(BaseModel):
     """Where the rows come from: exactly one of rows, file, dataset, run, texts, parts, grid, empty. Paths: see
-    `resolve`."""
+    `inputs.resolve`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -87,26 +88,6 @@ class Source(BaseModel):
 def endless(source: Source) -> bool:
     """Whether the rows can be gone through again and again: a grid, empty rows, or `repeat`."""
     return source.grid is not None or source.empty is not None or source.repeat
-
-
-def resolve(path: str, base: Path) -> Path:
-    """The file or folder that a recipe in folder `base` names.
-
-    It is looked for in `base`, in the project around it when `base` is named `recipes`, and in the current folder.
-    Raises InputError that names what was tried.
-    """
-    tried = _tried(path, base)
-    for found in tried:
-        if found.exists():
-            return found
-    raise InputError(f"no file or folder '{path}'; tried {', '.join(map(str, tried))}")
-
-
-def _tried(path: str, base: Path) -> list[Path]:
-    if not path or "\0" in path:
-        raise InputError("the path of a file or folder is empty or holds the character NUL")
-    places = [base, base.parent] if base.absolute().name == "recipes" else [base]
-    return list(dict.fromkeys(place / Path(path).expanduser() for place in (*places, Path())))
 
 
 def read_rows(source: Source, base: Path) -> Iterator[Row]:
@@ -197,9 +178,9 @@ def _read(source: Source, base: Path) -> Iterator[Placed]:
     if source.dataset is not None:
         return _some(_dataset(source, source.dataset, base), source.dataset)
     if source.run is not None:
-        return _run(resolve(source.run, base))
+        return _run(source.run, resolve(source.run, base))
     if source.texts is not None:
-        return _texts(resolve(source.texts, base))
+        return _texts(source.texts, resolve(source.texts, base))
     path = resolve(source.file or "", base)
     return _some(files.read_file(path), path)
 
@@ -213,20 +194,22 @@ def _some(rows: Iterator[Placed], path: str | Path) -> Iterator[Placed]:
     yield from rows
 
 
-def _run(folder: Path) -> Iterator[Placed]:
+def _run(written: str, folder: Path) -> Iterator[Placed]:
     path = folder / "kept.parquet"
     if not path.is_file():
         raise InputError("is not a run folder: it has no kept.parquet", folder)
+    note(written, folder, [path.name])
     return _some(files.read_parquet(path, own_columns=True), path)
 
 
-def _texts(folder: Path) -> Iterator[Placed]:
+def _texts(written: str, folder: Path) -> Iterator[Placed]:
     if not folder.is_dir():
         raise InputError("is not a folder of texts; for a file of rows use 'file'", folder)
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     names = [name for name in sorted(found) if name.lower().endswith(documents.SUFFIXES) and "/." not in f"/{name}"]
     if not names:
         raise InputError(f"holds no {', '.join(documents.SUFFIXES)} files", folder)
+    note(written, folder, names)
     for name in names:
         place = Place(found[name], 1)
         for row in documents.read_document(found[name]):
@@ -238,13 +221,15 @@ def _texts(folder: Path) -> Iterator[Placed]:
 
 def _dataset(source: Source, name: str, base: Path) -> Iterator[Placed]:
     """The rows of a saved dataset, of a dataset repository in a folder, or of a dataset on the Hub."""
-    folder = next((path for path in _tried(name, base) if path.exists()), None)
+    folder = located(name, base)
     if folder is None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", name):
         raise InputError(f"no folder '{name}', and no dataset of the Hub can have this name (it is ORG/NAME)")
     if folder is not None and folder.is_file():
         raise InputError("is a file; name it with 'file', not 'dataset'", folder)
     if folder is not None and source.revision is not None:
         raise InputError("'revision' is for datasets on the Hub, and this is a folder", folder)
+    if folder is not None:
+        note(name, folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
     table = _loaded(source, name, folder).with_format("arrow")
     return files.read_arrow(table.iter(1000), table.column_names, folder or name)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from synth_llm.errors import InputError, nearest
 from synth_llm.evaluation.data import Data, Side
 from synth_llm.evaluation.settings import Evaluate
+from synth_llm.inputs import resolve
 from synth_llm.recipe import Recipe
 from synth_llm.row import Row
-from synth_llm.source import Source, read_rows, resolve
+from synth_llm.source import Source, read_rows
 from synth_llm.steps.context import Resources
 
 TEXTS = ("instruction", "input", "output")

@@ -67,8 +67,8 @@ def _function(entry: ModelEntry, base: Path) -> Model:
 
 
 def _replay(entry: ModelEntry, base: Path) -> Model:
+    from synth_llm.inputs import resolve
     from synth_llm.models.replay import Replay
-    from synth_llm.source import resolve
 
     return Replay(resolve(entry.model or "", base), entry.model or "", entry.revision)
 
@@ -136,8 +136,8 @@ def identity(entry: ModelEntry, base: Path) -> tuple[str, str]:
 
 def template(name: str, entry: ModelEntry, base: Path) -> ChatTemplate:
     """The chat template of the model `name`, tried. Raises InputError when there is none, or it is of no use."""
+    from synth_llm.inputs import resolve
     from synth_llm.models.chat_template import CHATML, ChatTemplate, of_gguf, of_path, of_run
-    from synth_llm.source import resolve
 
     given = entry.template or entry.arguments.get("chat_template")
     if given:

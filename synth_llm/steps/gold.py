@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from synth_llm.calibrate import Judged, calibration, is_right, text_of
 from synth_llm.errors import FatalError, InputError, Reject
 from synth_llm.files import read_file
+from synth_llm.inputs import resolve
 from synth_llm.row import ID, LINEAGE, PARENT, Row, source_id
-from synth_llm.source import resolve
 from synth_llm.steps.panel import Decide, Poll
 from synth_llm.steps.step import Columns, need
 from synth_llm.verdicts import Decision, log_odds

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synth_llm.errors import InputError, Reject
 from synth_llm.files import read_file
+from synth_llm.inputs import resolve
 from synth_llm.row import Row, canonical
-from synth_llm.source import resolve
 from synth_llm.steps.context import Context, Resources
 from synth_llm.steps.step import Columns, Rejected, Rows, Step, need
 from synth_llm.student.probe import need_sklearn
