@@ -203,22 +203,33 @@ def run(
         typer.Option("--retry", metavar="REASON", help=f"Ask again for rows rejected as one of: {', '.join(RETRIED)}."),
     ] = None,
     journal: Journals = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Of a recipe from the Hub: run its filters too, and ask where it says.")
+    ] = False,
 ) -> None:
     """Make the dataset, or go on where an earlier run stopped: what was answered is never asked again.
+
+    RECIPE may be one of the Hub, hf://ORG/NAME: a dataset that `push` put there is made again from its journal.
 
     Example: synth-llm run reviews --model writer=openai:gpt-5-mini --limit dollars=2
     """
     from synth_llm import execute
     from synth_llm.progress import Live
+    from synth_llm.publish.origin import HUB, fetch
 
-    path, sets, models = _recipe(recipe), set_ or (), model or ()
     for reason in retry or ():
         if reason not in RETRIED:
             raise InputError(f"--retry {reason}: no such reason; it is one of {', '.join(RETRIED)}")
+    fetched = None
+    if recipe.startswith(HUB):
+        fetched, out = fetch(recipe, out, trust=trust)
+    path, sets, models = fetched.recipe if fetched else _recipe(recipe), set_ or (), model or ()
     result = execute.run(
-        path,
+        fetched or path,
         out=out,
-        limits=_limits(path, sets, models, limit) if limit else None,
+        limits=_limits(path, [*(fetched.overrides(models) if fetched else ()), *sets], models, limit)
+        if limit
+        else None,
         journals=journal or (),
         retry=retry or (),
         sets=sets,

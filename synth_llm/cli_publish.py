@@ -89,11 +89,10 @@ def push(
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it; private by default.")] = False,
     journal: Annotated[
         bool,
-        typer.Option(
-            help="Send the model's answers too: who has prompts and inputs gets the same rows without a model."
-        ),
+        typer.Option(help="Send the model's answers too: from them `run` makes the rows again without a model."),
     ] = True,
     rejected: Annotated[bool, typer.Option(help="Send the rejected rows too, with their reasons.")] = True,
+    inputs: Annotated[bool, typer.Option(help="Send the files that the recipe read too: its seeds, its texts.")] = True,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,6 +102,7 @@ def push(
 ) -> None:
     """Put a run on the Hugging Face Hub as a dataset: its rows as `export` writes them, and the run folder beside them.
 
+    With prompts, filters and the files that the recipe read, from which `synth-llm run hf://ORG/NAME` makes it again.
     What holds a key, a token or a personal identifier is not pushed. Pushing the same run again changes nothing.
 
     Example: synth-llm push runs/reviews me/film-reviews
@@ -111,8 +111,11 @@ def push(
     from synth_llm.publish import hub
 
     folder = run_folder.find_run(run)
-    pushed = hub.push(folder, repo, private=not public, journal=journal, rejected=rejected, allow=allow or ())
+    pushed = hub.push(
+        folder, repo, private=not public, journal=journal, rejected=rejected, inputs=inputs, allow=allow or ()
+    )
     typer.echo(pushed.address)
+    typer.echo(f"again: synth-llm run hf://{repo}")
     typer.echo(f"{'pushed' if pushed.changed else 'there already'}: {', '.join(pushed.files)}")
 
 

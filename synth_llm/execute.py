@@ -18,13 +18,16 @@ from synth_llm import output
 from synth_llm.before_after import measures
 from synth_llm.candidates import Candidates
 from synth_llm.errors import FatalError, InputError, Reject
+from synth_llm.inputs import INPUTS, Reads, listing, reading
 from synth_llm.journal import Journal
 from synth_llm.library import file_hash
 from synth_llm.manifest import State, facts
 from synth_llm.models import ENGINES, address, identity, limiter, shared
 from synth_llm.models.budget import Budget, Limits, Spent
 from synth_llm.models.call import Asked, Caller, Endpoint
+from synth_llm.models.request import Model
 from synth_llm.plan import Plan, PlannedStep, plan
+from synth_llm.publish.origin import HUB, Origin, fetch
 from synth_llm.recipe import Recipe, RecipeFile, load_recipe
 from synth_llm.rounds import Rounds
 from synth_llm.row import ID, PARENT, Row
@@ -93,7 +96,7 @@ Watch = Callable[[State], Any]
 
 
 def run(
-    recipe: Recipe | str | Path,
+    recipe: Recipe | Origin | str | Path,
     *,
     out: str | Path | None = None,
     limits: Limits | None = None,
@@ -102,6 +105,7 @@ def run(
     sets: Sequence[str] = (),
     models: Sequence[str] = (),
     watch: Watch | None = None,
+    trust: bool = False,
 ) -> Result:
     """Run a recipe, or finish an earlier run of it: what the run folder's journal holds is never asked again.
 
@@ -109,15 +113,28 @@ def run(
     to read answers from; rows rejected for a reason in `retry` are asked again; `sets` and `models` override a recipe
     file's settings (`target.rows=100`, `writer=openai:gpt-5-mini`).
 
+    `hf://org/name` is the recipe of a dataset on the Hub, with its prompts, inputs and journal: what was answered there
+    is not asked. With `trust` its filters may run, its own endpoints be asked and other files be read.
+
     Raises InputError before any call when something cannot run, FatalError when the run cannot go on.
     """
     return asyncio.run(
-        run_async(recipe, out=out, limits=limits, journals=journals, retry=retry, sets=sets, models=models, watch=watch)
+        run_async(
+            recipe,
+            out=out,
+            limits=limits,
+            journals=journals,
+            retry=retry,
+            sets=sets,
+            models=models,
+            watch=watch,
+            trust=trust,
+        )
     )
 
 
 async def run_async(
-    recipe: Recipe | str | Path,
+    recipe: Recipe | Origin | str | Path,
     *,
     out: str | Path | None = None,
     limits: Limits | None = None,
@@ -126,15 +143,23 @@ async def run_async(
     sets: Sequence[str] = (),
     models: Sequence[str] = (),
     watch: Watch | None = None,
+    trust: bool = False,
 ) -> Result:
     """`run`, inside a running event loop."""
-    ready, file = prepare(recipe, sets, models)
-    folder = Path(out) if out is not None else Path("runs") / ready.recipe.name
+    folder, origin = Path(out) if out is not None else None, None
+    if isinstance(recipe, str) and recipe[: len(HUB)] == HUB:
+        recipe, folder = await asyncio.to_thread(fetch, recipe, folder, trust=trust)
+    if isinstance(recipe, Origin):
+        origin, journals, recipe = recipe, [*journals, *recipe.journals], recipe.recipe
+        sets = [*origin.overrides(models), *sets]
     with ExitStack() as stack:
+        reads = stack.enter_context(reading(origin.within if origin else None))
+        ready, file = prepare(recipe, sets, models, evaluated=origin is None)
+        folder = folder or Path("runs") / ready.recipe.name
         stack.enter_context(_seldom_collected())
         _claim(folder, stack)
-        job = Run(ready, folder, limits or ready.recipe.limits, journals, frozenset(retry), stack)
-        return await job.finish(file, watch)
+        job = Run(ready, folder, limits or ready.recipe.limits, journals, frozenset(retry), stack, origin)
+        return await job.finish(file, watch, reads)
 
 
 @contextmanager
@@ -176,14 +201,16 @@ def preview(
 
 
 def prepare(
-    recipe: Recipe | str | Path, sets: Sequence[str] = (), models: Sequence[str] = ()
+    recipe: Recipe | str | Path, sets: Sequence[str] = (), models: Sequence[str] = (), *, evaluated: bool = True
 ) -> tuple[Plan, RecipeFile | None]:
-    """Load and check a recipe. Raises InputError."""
+    """Load and check a recipe, with or without what is to be evaluated after the run. Raises InputError."""
     if isinstance(recipe, Recipe):
         if sets or models:
             raise InputError("overrides are for recipe files; change the Recipe object")
         return plan(recipe, Path.cwd()), None
     loaded, file = load_recipe(Path(recipe), sets, models)
+    if not evaluated:
+        loaded = loaded.model_copy(update={"evaluate": None})
     return plan(loaded, file.base, file.error), file
 
 
@@ -212,8 +239,10 @@ class Run:
         journals: Sequence[str | Path],
         retry: frozenset[str],
         stack: ExitStack,
+        origin: Origin | None = None,
     ) -> None:
         ready.check_dollars(limits)
+        self.origin = origin
         self.plan, self.recipe, self.folder, self.limits = ready, ready.recipe, folder, limits
         self.notices = ready.use.notices
         self.spool = Spool(folder / ".spool.sqlite")
@@ -246,16 +275,47 @@ class Run:
 
     # Preparing
 
+    def _address(self, name: str) -> tuple[object, ...]:
+        """What a model shares with others, see `address`; weights that only who made the dataset has are nobody's."""
+        try:
+            return address(self.recipe.models[name], self.plan.use.base)
+        except InputError:
+            if not self._revision(name):
+                raise
+            return ("not here", name)
+
+    def _identity(self, name: str) -> tuple[str, str]:
+        """A model's name and revision as keys know them; of weights that are not here, those of the dataset's maker."""
+        theirs = self._revision(name)
+        try:
+            model, revision = identity(self.recipe.models[name], self.plan.use.base)
+        except InputError:
+            if not theirs:
+                raise
+            return "", theirs
+        return ("", theirs) if model and theirs else (model, revision)
+
+    def _revision(self, name: str) -> str:
+        """The revision that weights had where a recipe of the Hub was run; empty when no weights are meant."""
+        entry = self.recipe.models[name]
+        return self.origin.revision(name, entry) if self.origin else ""
+
     def _caller(self, name: str) -> Caller:
         entry, base = self.recipe.models[name], self.plan.use.base
-        where = address(entry, base)
+        where = self._address(name)
         if where not in self.endpoints:
             models = self.recipe.models
-            opened = shared({other: models[other] for other in models if address(models[other], base) == where})
-            endpoint = Endpoint(lambda: ENGINES[entry.engine](opened, base), limiter(opened), say=self.notices.append)
+            opened = shared({other: models[other] for other in models if self._address(other) == where})
+
+            def start() -> Model:
+                if self.origin is not None:
+                    self.origin.check(name, opened)
+                return ENGINES[entry.engine](opened, base)
+
+            endpoint = Endpoint(start, limiter(opened), say=self.notices.append)
             self.budget.on_halt.append(endpoint.limiter.open)
             self.endpoints[where] = endpoint
-        model, revision = identity(entry, base)
+        model, revision = self._identity(name)
         price = self.plan.prices[name].price
         return Caller(
             name,
@@ -322,9 +382,9 @@ class Run:
 
     # Running
 
-    async def finish(self, file: RecipeFile | None, watch: Watch | None) -> Result:
-        """Run to the end and write the run folder."""
-        return self._write(file, await self.work(watch))
+    async def finish(self, file: RecipeFile | None, watch: Watch | None, reads: Reads) -> Result:
+        """Run to the end and write the run folder; `reads` is what was read since the recipe was planned."""
+        return self._write(file, await self.work(watch), reads)
 
     async def work(self, watch: Watch | None) -> str:
         """Carry all candidates through all steps; returns why the run is incomplete, or nothing."""
@@ -536,7 +596,7 @@ class Run:
         for _, row, item in heapq.merge(accepted, rejected, key=lambda outcome: outcome[0]):
             yield row, item
 
-    def _write(self, file: RecipeFile | None, why: str) -> Result:
+    def _write(self, file: RecipeFile | None, why: str, reads: Reads) -> Result:
         """Write the run folder."""
         folder = self.folder
         manifest = facts(self.plan, self.state, self.journal, folder, why)
@@ -547,6 +607,7 @@ class Run:
         output.write_rejected(folder / output.REJECTED, (item for _, item in self.spool.rejected()))
         output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.plan.written))
         output.write_text(folder / output.CARD, output.card(manifest))
+        output.write_text(folder / INPUTS, listing(reads, self.plan.use.texts()))
         output.write_manifest(folder, manifest)
         return Result(folder, not why, why, manifest)
 

@@ -35,8 +35,9 @@ _reads: ContextVar[Reads | None] = ContextVar("reads", default=None)
 
 @contextmanager
 def reading(within: Path | None = None) -> Iterator[Reads]:
-    """Note what is read in the block, and let nothing be read outside of a folder if one is given."""
-    reads = Reads(within)
+    """Note what is read in the block, and let nothing be read outside of a folder if one is given, here or around."""
+    outer = _reads.get()
+    reads = Reads(within or (outer.within if outer else None))
     token = _reads.set(reads)
     try:
         yield reads
@@ -94,34 +95,48 @@ def _only() -> Path | None:
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """The list of a folder: by the path as written, `at` (where it is) and `files` (name: SHA-256). Empty: none.
+    """The files in the list of a folder: by the path as written, `at` (where) and `files` (name: SHA-256).
 
-    Raises InputError when it is none of ours.
+    Empty when there is no list; raises InputError when it is none of ours.
     """
+    files: dict[str, dict[str, Any]] = _list(folder)["files"]
+    return files
+
+
+def library(folder: Path) -> dict[str, str]:
+    """The prompts and filters that a run used, by their paths such as `prompts/judge/label.jinja`."""
+    texts: dict[str, str] = _list(folder)["library"]
+    return texts
+
+
+def _list(folder: Path) -> dict[str, Any]:
     try:
         text = (folder / INPUTS).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return {"files": {}, "library": {}}
     try:
-        listed: dict[str, dict[str, Any]] = json.loads(text)
-        if all(isinstance(one["at"], str) and isinstance(one["files"], dict) for one in listed.values()):
-            return listed
+        found = json.loads(text)
+        files, texts = found["files"], found.get("library", {})
+        if all(isinstance(one["at"], str) and isinstance(one["files"], dict) for one in files.values()):
+            return {"files": files, "library": dict(texts)}
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     raise InputError("is not a list of inputs as a run writes it; run again to write it anew", folder / INPUTS)
 
 
-def listing(reads: Reads) -> dict[str, dict[str, Any]]:
-    """What was read, for the list of a run folder."""
-    return {
+def listing(reads: Reads, used: Mapping[str, str]) -> str:
+    """The list that a run folder keeps: what was read, with hashes, and the texts of prompts and filters used."""
+    files = {
         path: {
             "at": str(place),
             "files": {name: file_hash(place / name) for name in sorted(names) if (place / name).is_file()},
         }
         for path, (place, names) in sorted(reads.found.items())
     }
+    return text_of(files, used)
 
 
-def text_of(listed: Mapping[str, Any]) -> str:
-    """The list as a file holds it."""
-    return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+def text_of(files: Mapping[str, Any], used: Mapping[str, str] | None = None) -> str:
+    """A list as a file holds it."""
+    found = {"files": files, **({"library": dict(sorted(used.items()))} if used else {})}
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"

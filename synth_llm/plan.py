@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synth_llm.errors import InputError, nearest
+from synth_llm.inputs import reading
 from synth_llm.models.budget import Limits
 from synth_llm.objectives import Placed, expanded
 from synth_llm.prices import Priced, price_of
@@ -160,7 +161,8 @@ def _check_evaluate(recipe: Recipe, base: Path, have: Columns, where: Where) -> 
         source: Source | None = getattr(settings, name)
         if source is not None and source.dataset is None:
             try:
-                source_columns(source, base)
+                with reading():  # the rows do not hang on it, so it is not theirs to take along
+                    source_columns(source, base)
             except InputError as error:
                 raise _placed(error, where, f"evaluate.{name}", ("evaluate", name)) from None
 

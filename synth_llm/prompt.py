@@ -44,6 +44,13 @@ class Prompt:
     _template: Template = field(repr=False)
     _one_message: bool = field(repr=False)
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files that it is made of, by their names in the library."""
+        parts = self._template.environment.loader
+        assert isinstance(parts, Parts)
+        return {name: part.text for name, part in parts.files.items()}
+
     def render(self, variables: Mapping[str, Any], seed: int = 0) -> list[Message]:
         """The messages for these variables; text in them is data, whatever it holds. The fences are those of `seed`.
 

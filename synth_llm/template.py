@@ -31,6 +31,8 @@ class Part:
     source: str
     """Jinja text whose lines are those of the file: the head has become a comment."""
     sha256: str
+    text: str
+    """The file as it stands."""
     body: nodes.Template
     """What stands outside of blocks."""
     blocks: list[nodes.Block] = field(default_factory=list)
@@ -172,7 +174,7 @@ def _read(path: Path, env: Sandbox) -> Part:
         raise InputError(error.message or "cannot be read", path, error.lineno) from error
     except _TOO_DEEP as error:
         raise InputError("is nested too deeply", path) from error
-    part = Part(path, head["yaml"] if head else "", source, hashlib.sha256(raw.encode()).hexdigest(), tree)
+    part = Part(path, head["yaml"] if head else "", source, hashlib.sha256(raw.encode()).hexdigest(), raw, tree)
     part.bound, part.bound_on_top = bound(tree), bound_on_top(tree)
     part.blocks = apart(tree)
     return part

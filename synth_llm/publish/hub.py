@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth_llm import journal_file, output
 from synth_llm.errors import FatalError, InputError, SynthError
+from synth_llm.inputs import INPUTS, library, read, text_of
 from synth_llm.keys import hidden, quiet_transport
 from synth_llm.library import file_hash
 from synth_llm.publish import scan
@@ -31,7 +32,9 @@ TOKEN_HELP = "set HF_TOKEN to a token that may write, or run `hf auth login`"
 DATA = "data"
 """The folder of the rows in a repository."""
 RUN = (output.KEPT, output.REJECTED, output.MANIFEST, output.RECIPE)
-OURS = {DATA, *RUN, output.CARD, output.JOURNAL, SPLITS}
+LIBRARY, READ = ("prompts", "filters"), "inputs"
+"""The folders of what the recipe is made of, and of the files that it reads."""
+OURS = {DATA, *RUN, output.CARD, output.JOURNAL, SPLITS, INPUTS, READ, *LIBRARY}
 """What a push writes, and takes away when it is of a push before."""
 
 
@@ -52,14 +55,16 @@ def push(
     private: bool = True,
     journal: bool = True,
     rejected: bool = True,
+    inputs: bool = True,
     allow: Collection[str] = (),
 ) -> Pushed:
     """Put a run on the Hub as the dataset `repo` (`org/name`), in one commit.
 
-    The rows lie in `data/` as the recipe's `publish` says, a file a split; beside them the run folder, without journal
-    or rejected rows if so wished. Endpoint and token are those of the environment (HF_ENDPOINT; HF_TOKEN or an earlier
-    login). What is there already is not sent again; a call that fails and may pass is tried again; the end is that
-    the Hub has been read back and holds what was sent. An incomplete run is pushed too, with one line of warning.
+    The rows lie in `data/` as the recipe's `publish` says, a file a split; beside them the run folder with the recipe's
+    prompts, filters and the files that it read, so that `run` makes it again from there; without journal, rejected
+    rows or input files if so wished. Endpoint and token are those of the environment (HF_ENDPOINT; HF_TOKEN or an
+    earlier login). What is there already is not sent again; a call that fails and may pass is tried again; the end is
+    that the Hub has been read back and holds what was sent. An incomplete run is pushed too, with one line of warning.
 
     Raises InputError when the folder is no finished run folder, the name cannot be used, a text holds a secret or a
     personal identifier of a kind that is not in `allow`, or the repository is there with another visibility (private
@@ -69,13 +74,12 @@ def push(
     manifest = _checked_manifest(
         folder, [name for name in (*RUN, output.JOURNAL, output.CARD) if wanted.get(name, True)]
     )
-    _check_name(repo)
-    _quiet_unless_terminal()
-    quiet_transport()
+    check_name(repo)
+    quiet()
     with TemporaryDirectory(prefix="synth-llm-") as scratch:
-        files = _files(folder, Path(scratch), repo, journal, rejected)
+        files = _files(folder, Path(scratch), repo, journal, rejected, inputs)
         scan.check(scan.texts_of(files), allow)
-        with _told_of(repo, "pushed"):
+        with told_of(repo, "pushed"):
             pushed = _send(files, repo, private, _summary(manifest))
     if not manifest["complete"]:
         LOG.warning("warning: %s was pushed incomplete: %s", folder, manifest["why"])
@@ -90,12 +94,11 @@ def pull(repo: str, out: Path) -> Path:
     """
     from huggingface_hub import HfApi
 
-    _check_name(repo)
-    _quiet_unless_terminal()
-    quiet_transport()
+    check_name(repo)
+    quiet()
     if out.exists() and any(out.iterdir()) and not (out / ".cache/huggingface").is_dir():
         raise InputError(f"{out} holds something already; pull into a new folder: --out FOLDER")
-    with _told_of(repo, "pulled"):
+    with told_of(repo, "pulled"):
         api = HfApi(library_name="synth-llm")
         api.snapshot_download(repo, repo_type="dataset", local_dir=out)
     shutil.rmtree(out / ".cache")
@@ -117,7 +120,8 @@ def _checked_manifest(folder: Path, needs: Collection[str]) -> dict[str, Any]:
     return manifest
 
 
-def _check_name(repo: str) -> None:
+def check_name(repo: str) -> None:
+    """Raises InputError for what cannot be the name of a repository."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -129,10 +133,11 @@ def _check_name(repo: str) -> None:
         raise InputError(f"{repo!r} names no owner; write org/name, such as my-name/{repo}")
 
 
-def _quiet_unless_terminal() -> None:
-    """Upload bars are for people; in a log they are thousands of lines."""
+def quiet() -> None:
+    """Errors alone from the client's transport, and bars for people alone: in a log they are thousands of lines."""
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    quiet_transport()
     if not sys.stderr.isatty():
         disable_progress_bars()
 
@@ -153,7 +158,7 @@ def _summary(manifest: dict[str, Any]) -> str:
     return f"{manifest['name']}: {manifest['counts']['kept']:,} rows kept{state}"
 
 
-def _files(folder: Path, scratch: Path, repo: str, journal: bool, rejected: bool) -> dict[str, Path]:
+def _files(folder: Path, scratch: Path, repo: str, journal: bool, rejected: bool, inputs: bool) -> dict[str, Path]:
     """What is pushed, by its path in the repository."""
     exported = export(folder, scratch / DATA)
     files = {f"{DATA}/{path.name}": path for path in exported.files}
@@ -163,10 +168,37 @@ def _files(folder: Path, scratch: Path, repo: str, journal: bool, rejected: bool
     if journal:
         files[output.JOURNAL] = scratch / output.JOURNAL
         _copy_journal(folder / output.JOURNAL, files[output.JOURNAL])
+    files |= _made_of(folder, scratch, inputs)
     files[output.CARD] = scratch / output.CARD
     splits = {path.stem: f"{DATA}/{path.name}" for path in exported.files}
     configs = ("kept", "rejected") if rejected else ("kept",)
     files[output.CARD].write_text(of_repository(folder / output.CARD, repo, splits, configs), encoding="utf-8")
+    return files
+
+
+def _made_of(folder: Path, scratch: Path, inputs: bool) -> dict[str, Path]:
+    """Prompts, filters and input files, and the list by which the recipe finds these."""
+    files = {}
+    for path, text in library(folder).items():
+        files[path] = scratch / path
+        files[path].parent.mkdir(parents=True, exist_ok=True)
+        files[path].write_text(text, encoding="utf-8")
+    listed: dict[str, dict[str, Any]] = {}
+    for number, (written, one) in enumerate(read(folder).items() if inputs else ()):
+        at = f"{READ}/{number}-{Path(written).name or 'input'}"
+        listed[written] = {"at": at, "files": one["files"]}
+        for name, sha256 in one["files"].items():
+            path = folder / one["at"] / name
+            if not path.is_file() or file_hash(path) != sha256:
+                which = f"'{written}'" + f" ({name})" * bool(name)
+                raise InputError(
+                    f"the recipe's input {which} is not what the run read; run it again, or leave input files at home: "
+                    "--no-inputs"
+                )
+            files[f"{at}/{name}".rstrip("/")] = path
+    if listed:
+        files[INPUTS] = scratch / INPUTS
+        files[INPUTS].write_text(text_of(listed), encoding="utf-8")
     return files
 
 
@@ -185,7 +217,7 @@ def _send(files: Mapping[str, Path], repo: str, private: bool, summary: str) -> 
 
 
 @contextmanager
-def _told_of(repo: str, done: str) -> Iterator[None]:
+def told_of(repo: str, done: str) -> Iterator[None]:
     """One line for whatever the client raises."""
     from huggingface_hub import get_token
 

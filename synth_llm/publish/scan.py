@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from synth_llm.documents import read_document
 from synth_llm.errors import InputError
 from synth_llm.journal import Journal
 from synth_llm.keys import SURE
@@ -96,8 +97,15 @@ def texts_of(files: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
         elif file.suffix == ".sqlite":
             yield from _answers(path, file)
         else:
-            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            for number, line in enumerate(_text(file).splitlines(), 1):
                 yield f"{path} line {number}", line
+
+
+def _text(file: Path) -> str:
+    """The text of a file; of a PDF what stands on its pages, of other formats what in them is text."""
+    if file.suffix.lower() == ".pdf":
+        return "\n".join(str(row["text"]) for row in read_document(file))
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 def _rows(path: str, file: Path) -> Iterator[tuple[str, str]]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from synth_llm.errors import InputError, Reject, nearest
 from synth_llm.files import plain
 from synth_llm.gives import Gives
-from synth_llm.library import Library, load_filter
+from synth_llm.library import SUFFIX, Library, load_filter
 from synth_llm.models import template
 from synth_llm.models.call import Asked, Caller
-from synth_llm.models.chat_template import ChatTemplate
+from synth_llm.models.chat_template import ChatTemplate, of_run
 from synth_llm.models.request import TEXT, Message, Schema
 from synth_llm.parse import parse
 from synth_llm.prompt import Prompt, load_prompt
@@ -96,8 +96,24 @@ class Resources:
     def template(self, name: str) -> ChatTemplate:
         """The chat template of a named model. Raises InputError when it is not known."""
         if name not in self.templates:
-            self.templates[name] = template(name, self.model(name), self.base)
+            try:
+                self.templates[name] = template(name, self.model(name), self.base)
+            except InputError as error:
+                try:
+                    self.templates[name] = of_run(self.base, name)  # the folder of a run whose weights are elsewhere
+                except InputError:
+                    raise error from None
         return self.templates[name]
+
+    def texts(self) -> dict[str, str]:
+        """The files of the prompts and filters that were used, by their paths; not what is named as `builtin:`."""
+        parts = {name: text for prompt in self.prompts.values() for name, text in prompt.texts.items()}
+        found = {f"prompts/{name}{SUFFIX['prompts']}": text for name, text in parts.items() if ":" not in name}
+        for name in self.filters:
+            if ":" not in name:
+                path = self.library.find("filters", name)
+                found[f"filters/{name.removesuffix('.py')}.py"] = path.read_text(encoding="utf-8", errors="replace")
+        return found
 
     def encoder(self, name: str | None = None) -> StoredEncoder:
         """A named encoder of the recipe, over the vectors it stored; without a name the packaged one.

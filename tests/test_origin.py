@@ -1,0 +1,191 @@
+"""A recipe from the Hub: made again from its journal, gone on with, and held back from what a stranger must not do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from synth_llm import run
+from synth_llm.errors import InputError, SynthError
+from synth_llm.inputs import INPUTS
+from synth_llm.mock import Mock
+from synth_llm.publish.hub import push
+from tests.hub_server import Hub, client, serving
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+RECIPE = """
+about: Short reviews.
+models:
+  writer: {engine: openai, model: m, url: %s, max_tokens: 40}
+source: {file: ../data/topics.jsonl, repeat: true}
+steps:
+  - generate: {prompt: mine/review, model: writer}
+  - filter: {use: [length, {calm: {}}]}
+target: {rows: 6}
+limits: {requests: 200}
+evaluate: {column: text, real: {file: ../data/secret_test.jsonl}}
+"""
+PROMPT = "{% include 'blocks/tone' %} Write a review of {{ topic }}.\n"
+CALM = """
+from synth_llm import Row, Verdict
+
+
+def calm(row: Row, column: str = "text") -> Verdict:
+    return Verdict("!!!" not in row[column], "shouts")
+"""
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with serving() as server, client(server.url):
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project of its own prompts, filters and data, run once against an endpoint that is gone afterwards."""
+    root = tmp_path / "project"
+    for folder in ("recipes", "prompts/mine", "prompts/blocks", "filters", "data"):
+        (root / folder).mkdir(parents=True)
+    with Mock() as mock:
+        (root / "recipes/reviews.yaml").write_text(RECIPE % mock.url)
+        (root / "prompts/mine/review.jinja").write_text(PROMPT)
+        (root / "prompts/blocks/tone.jinja").write_text("Be kind.")
+        (root / "filters/calm.py").write_text(CALM)
+        (root / "data/topics.jsonl").write_text("".join(f'{{"topic": "{one}"}}\n' for one in ("bread", "a lamp")))
+        (root / "data/secret_test.jsonl").write_text('{"text": "held out"}\n')
+        monkeypatch.chdir(root)
+        assert run("recipes/reviews.yaml", out="runs/reviews").complete
+        yield root
+
+
+@pytest.fixture
+def elsewhere(project: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes]:
+    """An empty folder, after the push; the project is gone. Returns the name and the bytes of what was kept."""
+    push(project / "runs/reviews", "someone/reviews")
+    kept = (project / "runs/reviews/kept.parquet").read_bytes()
+    shutil.rmtree(project)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return "hf://someone/reviews", kept
+
+
+def test_a_push_brings_what_the_recipe_is_made_of(project: Path, hub: Hub) -> None:
+    push(project / "runs/reviews", "someone/reviews")
+    files = hub.repos["someone/reviews"].commits[-1]
+    assert files["prompts/mine/review.jinja"].decode() == PROMPT
+    assert files["prompts/blocks/tone.jinja"] == b"Be kind."
+    assert files["filters/calm.py"].decode() == CALM
+    assert files["inputs/0-topics.jsonl"] == (project / "data/topics.jsonl").read_bytes()
+    assert json.loads(files[INPUTS])["files"].keys() == {"../data/topics.jsonl"}
+    everything = b"".join(content for path, content in files.items() if not path.endswith((".parquet", ".sqlite")))
+    assert b"held out" not in everything
+    assert str(project).encode() not in everything
+
+
+def test_what_was_edited_since_is_pushed_as_it_was_or_not_at_all(project: Path, hub: Hub) -> None:
+    (project / "prompts/mine/review.jinja").write_text("Another prompt.")
+    push(project / "runs/reviews", "someone/reviews")
+    assert hub.repos["someone/reviews"].commits[-1]["prompts/mine/review.jinja"].decode() == PROMPT
+    (project / "data/topics.jsonl").write_text('{"topic": "glue"}\n')
+    with pytest.raises(InputError, match=r"input '../data/topics.jsonl' is not what the run read.*--no-inputs"):
+        push(project / "runs/reviews", "someone/reviews")
+    push(project / "runs/reviews", "someone/reviews", inputs=False)
+    assert not [path for path in hub.repos["someone/reviews"].commits[-1] if path.startswith("inputs")]
+
+
+def test_it_is_made_again_byte_for_byte_without_a_model(elsewhere: tuple[str, bytes]) -> None:
+    address, kept = elsewhere
+    result = run(address, trust=True)
+    assert result.complete
+    assert result.path == Path("runs/reviews")
+    assert (result.path / "kept.parquet").read_bytes() == kept
+    assert result.manifest["spent"]["this run"]["requests"] == 0
+    assert result.manifest["name"] == "reviews"
+    again = run(address, trust=True)  # from what was fetched, into the same folder
+    assert (again.path / "kept.parquet").read_bytes() == kept
+
+
+def test_python_of_a_stranger_runs_only_when_trusted(
+    elsewhere: tuple[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    address, kept = elsewhere
+    mark = hashlib.sha256(CALM.encode()).hexdigest()[:16]
+    with pytest.raises(InputError, match=rf"a filter of its own.*'calm' \(SHA-256 {mark}\).*--trust"):
+        run(address)
+    assert not list(Path().rglob("calm.py"))
+    Path("filters").mkdir()
+    Path("filters/calm.py").write_text(CALM + "# ours\n")
+    assert (run(address).path / "kept.parquet").read_bytes() == kept
+    assert "filter calm here is not the one" in caplog.text
+    run(address, trust=True)
+    assert f"filter calm of someone/reviews runs (SHA-256 {mark})" in caplog.text
+    run(address)
+    assert not list(Path("runs").rglob("calm.py"))
+
+
+def test_more_of_it_asks_no_endpoint_that_it_names(elsewhere: tuple[str, bytes]) -> None:
+    address, _ = elsewhere
+    Path("filters").mkdir()
+    Path("filters/calm.py").write_text(CALM)
+    with pytest.raises(
+        SynthError, match=r"asks model 'writer' at http://127.* --model writer=ENGINE:MODEL, or --trust"
+    ):
+        run(address, sets=["target.rows=9"])
+
+
+def test_a_model_of_ours_goes_on_with_it(
+    elsewhere: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    address, _ = elsewhere
+    Path("filters").mkdir()
+    Path("filters/calm.py").write_text(CALM)
+    with Mock() as mock:
+        monkeypatch.setenv("OPENAI_API_KEY", "of-ours")
+        monkeypatch.setattr("synth_llm.models.openai.URL", mock.url)
+        result = run(address, sets=["target.rows=9"], models=["writer=openai:m"])
+    assert result.stats["kept"] == 9
+    assert 0 < result.manifest["spent"]["this run"]["requests"] < 9
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../../../../../../secret.jsonl", "~/secret.jsonl"])
+def test_it_reads_no_file_that_did_not_come_with_it(
+    path: str, elsewhere: tuple[str, bytes], hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "secret.jsonl").write_text('{"topic": "mine"}\n')
+    files = hub.repos["someone/reviews"].commits[-1]
+    for name, old in (("recipe.yaml", "../data/topics.jsonl"), (INPUTS, "inputs/0-topics.jsonl")):
+        hub.repos["someone/reviews"].commits.append(files | {name: files[name].replace(old.encode(), path.encode())})
+        Path("filters").mkdir(exist_ok=True)
+        Path("filters/calm.py").write_text(CALM)
+        with pytest.raises(InputError, match="did not come with this recipe"):
+            run("hf://someone/reviews")
+
+
+def test_a_repository_without_a_run_is_one_line(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SynthError, match="someone/nothing"):
+        run("hf://someone/nothing")
+    with pytest.raises(InputError, match="names no owner"):
+        run("hf://nothing")
+
+
+def test_a_run_folder_finds_what_its_run_read(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    monkeypatch.setenv("SYNTH_LLM_PATH", str(project))
+    result = run(
+        project / "runs/reviews/recipe.yaml",
+        out="again",
+        journals=[project / "runs/reviews"],
+        sets=["evaluate=null"],
+    )
+    assert result.manifest["spent"]["this run"]["requests"] == 0
+    assert (result.path / "kept.parquet").read_bytes() == (project / "runs/reviews/kept.parquet").read_bytes()
