@@ -75,6 +75,8 @@ bench-generation: .torch/.dev
 	.torch/bin/python -m benchmarks.generation $(ONLY)
 
 bench-publish: .torch/.dev
+	.torch/bin/synth-llm fetch $(MODEL)
+	.torch/bin/synth-llm fetch $(LARGER)
 	.torch/bin/synth-llm fetch $(ENCODER)
 	.torch/bin/python -m benchmarks.publish $(ONLY)
 

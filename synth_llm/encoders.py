@@ -98,19 +98,25 @@ def check(entry: EncoderEntry, base: Path) -> None:
 def stored_encoder(entry: EncoderEntry, base: Path, say: Callable[[str], object] = lambda _: None) -> StoredEncoder:
     """The encoder of an entry over its stored vectors, in our cache folder; relative paths start at `base`.
 
-    Nothing is loaded or downloaded before it is needed. `say` is told when vectors cannot be stored. Raises
-    MissingExtra, InputError.
+    Vectors that came with a dataset lie in the folder `vectors` of `base`, and come first. Nothing is loaded or
+    downloaded before it is needed. `say` is told when vectors cannot be stored. Raises MissingExtra, InputError.
     """
-    from synth_llm.vectors import StoredEncoder, Vectors
+    from synth_llm.vectors import VECTORS, StoredEncoder, Vectors
 
-    check(entry, base)
     name = ENCODER if entry.packaged else entry.model or str(getattr(entry.function, "__name__", "function"))
 
     def stored() -> Vectors:
         file = stored_as(entry, name, encoder.revision)
-        return Vectors(None if file is None else cache() / "vectors" / file, say)
+        return Vectors(None if file is None else cache() / VECTORS / file, say)
 
-    encoder = StoredEncoder(name, lambda: revision(entry, base), stored, lambda: open_encoder(entry, base, say))
+    def given() -> Vectors | None:
+        file = stored_as(entry, name, encoder.revision)
+        path = base / VECTORS / (file or "none")
+        return Vectors(path, say, read_only=True) if path.is_file() else None
+
+    encoder = StoredEncoder(name, lambda: revision(entry, base), stored, lambda: open_encoder(entry, base, say), given)
+    if not (entry.packaged and encoder.given):  # a dataset that brings its vectors needs no weights
+        check(entry, base)
     return encoder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,8 +34,9 @@ from synth_llm.rounds import Rounds
 from synth_llm.row import ID, PARENT, Row
 from synth_llm.segment import Segment, Stage, Tally
 from synth_llm.spool import Ordinal, RejectedRow, Spool, ordinal
-from synth_llm.steps.context import Context
+from synth_llm.steps.context import CACHE, Context
 from synth_llm.steps.step import Rejected
+from synth_llm.vectors import VECTORS, keys_of
 
 if TYPE_CHECKING:
     import datasets
@@ -608,8 +610,17 @@ class Run:
         output.write_text(folder / output.RECIPE, file.text if file else _yaml(self.plan.written))
         output.write_text(folder / output.CARD, output.card(manifest))
         output.write_text(folder / INPUTS, listing(reads, self.plan.use.texts()))
+        self._write_keys(folder / CACHE / VECTORS)
         output.write_manifest(folder, manifest)
         return Result(folder, not why, why, manifest)
+
+    def _write_keys(self, folder: Path) -> None:
+        """Which vectors were used, so that a push can send them: the texts come again, these to the last bit do not."""
+        shutil.rmtree(folder, ignore_errors=True)
+        for encoder in self.plan.use.encoders.values():
+            if encoder.used and encoder.vectors.path is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / encoder.vectors.path.name).with_suffix(".keys").write_bytes(keys_of(encoder))
 
 
 def _journal_file(path: Path) -> Path:

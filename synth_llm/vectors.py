@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 TOGETHER = 512
 """Texts that are looked up, encoded and stored together: what a broken-off run loses."""
+KEY = 16
+"""Bytes of the hash of a text."""
+VECTORS = "vectors"
+"""The folder of stored vectors: in our cache, in a dataset's repository, and of their keys in a run's cache."""
 WAIT = 60.0
 """Seconds for another process that writes."""
 Watch = Callable[[int, int], object]
@@ -29,11 +34,13 @@ class Vectors:
     """One encoder's vectors: a SQLite file, safe for several processes; without a path, one that goes with its object.
 
     Nothing in it is worth more than the time to compute it: a damaged file is made anew, and where none can be kept the
-    vectors are computed and not stored. `say` is told of both.
+    vectors are computed and not stored. `say` is told of both. A file that came with a dataset is only read.
     """
 
-    def __init__(self, path: Path | None, say: Callable[[str], object] = lambda _: None) -> None:
-        self.path, self.say = path, say
+    def __init__(
+        self, path: Path | None, say: Callable[[str], object] = lambda _: None, *, read_only: bool = False
+    ) -> None:
+        self.path, self.say, self.read_only = path, say, read_only
         self._db: sqlite3.Connection | None = None
         self._open()
 
@@ -80,6 +87,10 @@ class Vectors:
 
     def _open(self) -> None:
         try:
+            if self.read_only and self.path is not None:
+                place = f"{self.path.absolute().as_uri()}?immutable=1"
+                self._db = sqlite3.connect(place, uri=True, check_same_thread=False)
+                return
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path or "", timeout=WAIT, check_same_thread=False)
@@ -97,6 +108,9 @@ class Vectors:
         """Replace a damaged file by an empty one."""
         self.close()
         assert self.path is not None
+        if self.read_only:
+            self.say(f"{self.path}: the vectors that came along are damaged; texts are encoded again")
+            return None
         self.say(f"{self.path}: stored vectors are damaged; the file is made anew, and texts are encoded again")
         try:
             for end in ("", "-wal", "-shm"):
@@ -114,7 +128,7 @@ class StoredEncoder:
     """An encoder that encodes each text once: what is stored is looked up, what is new is stored.
 
     Its parts are made when they are needed: the encoder itself only when a text is new. Used by one thread at a time;
-    others wait.
+    others wait. What came with a dataset, `given`, comes first: its run is to have the very vectors that it had.
     """
 
     def __init__(
@@ -123,8 +137,12 @@ class StoredEncoder:
         revision: Callable[[], str],
         stored: Callable[[], Vectors],
         opened: Callable[[], Encoder],
+        given: Callable[[], Vectors | None] = lambda: None,
     ) -> None:
         self.name = name
+        self.used: set[bytes] = set()
+        """The keys of all texts whose vectors were asked for."""
+        self._given = given
         self.encoded = 0
         """Texts that were encoded, not looked up."""
         self._revision, self._vectors, self._opened = revision, stored, opened
@@ -141,6 +159,11 @@ class StoredEncoder:
         """Where its vectors are stored."""
         return self._vectors()
 
+    @cached_property
+    def given(self) -> Vectors | None:
+        """Vectors that came with a dataset."""
+        return self._given()
+
     def encode(self, texts: Sequence[str], watch: Watch = lambda done, new: None) -> np.ndarray:
         """(n, d) float32, rows of length one in the order of the texts; zeros for a blank text.
 
@@ -154,6 +177,7 @@ class StoredEncoder:
             first: dict[bytes, int] = {}
             source = np.array([first.setdefault(key, at) for at, key in enumerate(keys)], dtype=np.intp)
             first.pop(b"", None)
+            self.used.update(first)
             vectors, new = self._stored(first, len(texts))
             new.sort(key=lambda at: (-len(texts[at]), at))
             for start in range(0, len(new), TOGETHER):
@@ -179,7 +203,9 @@ class StoredEncoder:
         new, keys = [], list(first)
         for start in range(0, len(keys), TOGETHER):
             part = keys[start : start + TOGETHER]
-            found = self.vectors.find(part)
+            found = self.given.find(part) if self.given is not None else {}
+            if lacking := [key for key in part if key not in found]:
+                found |= self.vectors.find(lacking)
             for key in part:
                 vector = found.get(key)
                 if vector is not None and vectors is None:
@@ -211,13 +237,40 @@ class StoredEncoder:
         return unit
 
 
+def keys_of(encoder: StoredEncoder) -> bytes:
+    """The keys of all texts that an encoder was asked for, one after the other."""
+    return b"".join(sorted(encoder.used))
+
+
+def write_some(sources: Sequence[Vectors], listed: bytes, path: Path) -> int:
+    """Write the vectors with the keys of `keys_of` to a new file; returns how many keys have none.
+
+    Each is of the first source that has it; the same vectors give the same bytes.
+    """
+    count = 0
+    wanted = [listed[at : at + KEY] for at in range(0, len(listed), KEY)]
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA page_size = 8192")
+        db.execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+        for start in range(0, len(wanted), TOGETHER):
+            part, found = wanted[start : start + TOGETHER], dict[bytes, "np.ndarray"]()
+            for source in sources:
+                found = {**source.find(part), **found}
+            if found and not count:
+                db.execute(f"PRAGMA user_version = {len(next(iter(found.values())))}")
+            db.executemany("INSERT INTO vectors VALUES (?, ?)", sorted((k, v.tobytes()) for k, v in found.items()))
+            count += len(found)
+        db.commit()
+    return len(wanted) - count
+
+
 def _width(db: sqlite3.Connection) -> int:
     """The numbers of each vector in a file; 0 of a new one."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY).digest()
 
 
 def _sound(square: float) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from synth_llm import vectors as module
 from synth_llm.errors import FatalError
-from synth_llm.vectors import StoredEncoder, Vectors
+from synth_llm.vectors import StoredEncoder, Vectors, keys_of, write_some
 
 
 class Letters:
@@ -129,7 +129,7 @@ def test_where_nothing_can_be_stored_a_run_goes_on(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from synth_llm.vectors import StoredEncoder, Vectors
+from synth_llm.vectors import StoredEncoder, Vectors, keys_of, write_some
 class Fake:
     def encode(self, texts): return [[1.0, float(text)] for text in texts]
 start = int(sys.argv[2])
@@ -167,3 +167,37 @@ def test_another_model_behind_the_name_is_told(tmp_path: Path) -> None:
     encoder = StoredEncoder("letters", lambda: "1", lambda: Vectors(tmp_path / "v.sqlite"), Wider)
     with pytest.raises(FatalError, match=r"12 numbers a text, where it gave 9 before.*'revision'$"):
         encoder.encode(["a", "b"])
+
+
+def test_what_was_used_travels_in_the_same_bytes_and_comes_first(tmp_path: Path) -> None:
+    texts = ["a b", "", "abc", "a b", "h"]
+    made = stored(tmp_path / "ours.sqlite", Letters())
+    wanted = made.encode(texts)
+    stored(tmp_path / "ours.sqlite", Letters()).encode(["never asked for by this run"])
+    for name in ("one.sqlite", "two.sqlite"):
+        assert write_some([made.vectors], keys_of(made), tmp_path / name) == 0
+    one = (tmp_path / "one.sqlite").read_bytes()
+    assert one == (tmp_path / "two.sqlite").read_bytes()
+    assert len(keys_of(made)) == 3 * 16
+
+    def given() -> Vectors:
+        return Vectors(tmp_path / "one.sqlite", read_only=True)
+
+    other = stored(tmp_path / "other.sqlite", Letters())
+    other.vectors.add((key, np.eye(9, dtype=np.float32)[0]) for key in made.used)  # of other batches, or a stranger's
+    again = StoredEncoder("letters", lambda: "1", lambda: other.vectors, lambda: pytest.fail("opened"), given)
+    assert np.array_equal(again.encode(texts), wanted)
+    assert (tmp_path / "one.sqlite").read_bytes() == one
+    assert not np.array_equal(other.encode(texts), wanted), "what came along is not mixed with what we have"
+
+
+def test_vectors_that_are_lost_are_counted_and_a_damaged_gift_is_told(tmp_path: Path) -> None:
+    made = stored(tmp_path / "ours.sqlite", Letters())
+    made.encode(["a", "b"])
+    assert write_some([], keys_of(made), tmp_path / "none.sqlite") == 2
+    (tmp_path / "gift.sqlite").write_bytes(b"no database at all" * 999)
+    said: list[str] = []
+    gift = Vectors(tmp_path / "gift.sqlite", said.append, read_only=True)
+    assert gift.find([bytes(16)]) == {}
+    assert "came along are damaged" in said[0]
+    assert (tmp_path / "gift.sqlite").exists()

@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.runner import main
 
-BARS = {"hub": ["hub"], "formats": ["formats"], "splits": ["splits"]}
+BARS = {"hub": ["hub"], "formats": ["formats"], "splits": ["splits"], "replay": ["replay"]}
 
 if __name__ == "__main__":
     sys.exit(main("benchmarks.publish", BARS, sys.argv[1:]))

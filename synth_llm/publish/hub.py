@@ -17,11 +17,14 @@ from synth_llm.errors import FatalError, InputError, SynthError
 from synth_llm.inputs import INPUTS, library, read, text_of
 from synth_llm.keys import hidden, quiet_transport
 from synth_llm.library import file_hash
+from synth_llm.models.weights import cache
 from synth_llm.publish import scan
 from synth_llm.publish.card import of_repository
 from synth_llm.publish.export import export
 from synth_llm.publish.splits import SPLITS
 from synth_llm.publish.upload import create, root, upload
+from synth_llm.steps.context import CACHE
+from synth_llm.vectors import VECTORS, Vectors, write_some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +37,7 @@ DATA = "data"
 RUN = (output.KEPT, output.REJECTED, output.MANIFEST, output.RECIPE)
 LIBRARY, READ = ("prompts", "filters"), "inputs"
 """The folders of what the recipe is made of, and of the files that it reads."""
-OURS = {DATA, *RUN, output.CARD, output.JOURNAL, SPLITS, INPUTS, READ, *LIBRARY}
+OURS = {DATA, *RUN, output.CARD, output.JOURNAL, SPLITS, INPUTS, READ, VECTORS, *LIBRARY}
 """What a push writes, and takes away when it is of a push before."""
 
 
@@ -168,11 +171,30 @@ def _files(folder: Path, scratch: Path, repo: str, journal: bool, rejected: bool
     if journal:
         files[output.JOURNAL] = scratch / output.JOURNAL
         _copy_journal(folder / output.JOURNAL, files[output.JOURNAL])
+        files |= _vectors(folder, scratch)
     files |= _made_of(folder, scratch, inputs)
     files[output.CARD] = scratch / output.CARD
     splits = {path.stem: f"{DATA}/{path.name}" for path in exported.files}
     configs = ("kept", "rejected") if rejected else ("kept",)
     files[output.CARD].write_text(of_repository(folder / output.CARD, repo, splits, configs), encoding="utf-8")
+    return files
+
+
+def _vectors(folder: Path, scratch: Path) -> dict[str, Path]:
+    """The vectors that the run used: encoded anew, in other batches, they would differ in their last bits."""
+    files = {}
+    for keys in sorted((folder / CACHE / VECTORS).glob("*.keys")):
+        name = keys.with_suffix(".sqlite").name
+        given = sorted((folder / CACHE).glob(f"hub/*/{VECTORS}/{name}"))
+        sources = [Vectors(path, read_only=True) for path in (*given, cache() / VECTORS / name) if path.is_file()]
+        path = files[f"{VECTORS}/{name}"] = scratch / VECTORS / name
+        path.parent.mkdir(exist_ok=True)
+        if lost := write_some(sources, keys.read_bytes(), path):
+            LOG.warning(
+                "warning: vectors of %s texts are not stored any more: made again, rows may differ", f"{lost:,}"
+            )
+        for source in sources:
+            source.close()
     return files
 
 

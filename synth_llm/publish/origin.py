@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 HUB = "hf://"
-TAKEN = (output.RECIPE, output.MANIFEST, output.JOURNAL, INPUTS, "prompts/*", "inputs/*")
+TAKEN = (output.RECIPE, output.MANIFEST, output.JOURNAL, INPUTS, "prompts/*", "inputs/*", "vectors/*")
 ASKED_ELSEWHERE = ("url", "headers", "key_env", "arguments")
 """Settings of a model by which a stranger could have a secret sent to an endpoint, or code run by an engine."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -11,12 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from synth_llm import output
 from synth_llm.documents import read_document
 from synth_llm.errors import InputError
 from synth_llm.journal import Journal
 from synth_llm.keys import SURE
 from synth_llm.models.request import Answer
 from synth_llm.pii import USUAL, find
+from synth_llm.vectors import VECTORS
 
 SECRET = "secret"
 KINDS = (SECRET, *USUAL)
@@ -94,8 +96,10 @@ def texts_of(files: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     for path, file in files.items():
         if file.suffix == ".parquet":
             yield from _rows(path, file)
-        elif file.suffix == ".sqlite":
+        elif path == output.JOURNAL:
             yield from _answers(path, file)
+        elif path.startswith(f"{VECTORS}/"):
+            continue  # numbers
         else:
             for number, line in enumerate(_text(file).splitlines(), 1):
                 yield f"{path} line {number}", line
