@@ -32,7 +32,6 @@ RETRIED = ("bad request", "content filter", "cut", "refused", "unavailable", "un
 """Reasons for which a model call rejects a row, so that asking again can help."""
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich is imported where it is used: help stays quick
     help="From a task and a handful of examples to a curated dataset.\n\n"
@@ -237,6 +236,20 @@ def run(
         watch=Live,
     )
     _finished(result, path)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which engines work here, and how to get the rest.
+
+    Example: synth-llm doctor
+    """
+    from synth_llm import doctor, screen
+
+    typer.echo(doctor.system())
+    for about, found in doctor.findings().items():
+        rows = [(one.what, "yes" if one.works else "no", one.said) for one in found]
+        typer.echo("\n" + screen.table((about, "works" if about == "engines" else "here", ""), rows))
 
 
 @app.command()

@@ -54,6 +54,8 @@ def parsed(command: str) -> None:
 
     name, *rest = shlex.split(command)[1:]
     group: Any = typer.main.get_command(app)
+    if any(name in option.opts for option in group.params):
+        return
     if name not in group.commands:
         raise ValueError(f"no command {name}")
     group.commands[name].make_context(name, rest)
