@@ -9,6 +9,7 @@ import pytest
 
 from synth_llm import doctor, installed
 from synth_llm.cli import main
+from synth_llm.errors import InputError
 from synth_llm.models import ENGINES
 
 
@@ -19,10 +20,14 @@ def test_every_engine_and_extra_is_looked_at() -> None:
     assert {one.what for one in found["extras"]} == declared - {"dev"}
 
 
-def test_what_is_missing_is_one_command_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def nowhere(name: str) -> Path:
+    raise InputError(f"no {name}")
+
+
+def test_what_is_missing_is_one_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
     known = installed._version
     monkeypatch.setattr(installed, "_version", lambda name: None if name in {"xllamacpp"} else known(name))
-    monkeypatch.setenv("SYNTH_LLM_CACHE", str(tmp_path))
+    monkeypatch.setattr("synth_llm.models.weights.locate", nowhere)
     found = {name: {one.what: one for one in some} for name, some in doctor.findings().items()}
     assert not found["engines"]["local"].works
     assert found["engines"]["local"].said.startswith("pip install 'synth-llm[local]'  (lacks xllamacpp")
