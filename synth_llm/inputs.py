@@ -7,7 +7,8 @@ sends these files along. The recipe of a dataset on the Hub is a stranger's: it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from synth_llm.errors import InputError
 from synth_llm.library import file_hash
 
 INPUTS = "inputs.json"
+_BESIDE = re.compile(r"(?:prompts|filters)(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
 
 @dataclass
@@ -105,20 +107,21 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 
 def library(folder: Path) -> dict[str, str]:
     """The prompts and filters that a run used, by their paths such as `prompts/judge/label.jinja`."""
-    texts: dict[str, str] = _list(folder)["library"]
-    return texts
+    found = _list(folder)
+    beside = [path for path in found["beside"] if (folder / path).is_file()]
+    texts: dict[str, str] = found["library"]
+    return texts | {path: (folder / path).read_text(encoding="utf-8") for path in beside}
 
 
 def _list(folder: Path) -> dict[str, Any]:
+    empty: dict[str, Any] = {"files": {}, "library": {}, "beside": []}
     try:
-        text = (folder / INPUTS).read_text(encoding="utf-8")
+        found: dict[str, Any] = empty | json.loads((folder / INPUTS).read_text(encoding="utf-8"))
+        whole = all(isinstance(one["at"], str) and isinstance(one["files"], dict) for one in found["files"].values())
+        if whole and all(map(_BESIDE.fullmatch, found["beside"])):
+            return found
     except (FileNotFoundError, NotADirectoryError):
-        return {"files": {}, "library": {}}
-    try:
-        found = json.loads(text)
-        files, texts = found["files"], found.get("library", {})
-        if all(isinstance(one["at"], str) and isinstance(one["files"], dict) for one in files.values()):
-            return {"files": files, "library": dict(texts)}
+        return empty
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     raise InputError("is not a list of inputs as a run writes it; run again to write it anew", folder / INPUTS)
@@ -133,10 +136,13 @@ def listing(reads: Reads, used: Mapping[str, str]) -> str:
         }
         for path, (place, names) in sorted(reads.found.items())
     }
-    return text_of(files, used)
+    return _text({"files": files, "library": dict(sorted(used.items()))})
 
 
-def text_of(files: Mapping[str, Any], used: Mapping[str, str] | None = None) -> str:
-    """A list as a file holds it."""
-    found = {"files": files, **({"library": dict(sorted(used.items()))} if used else {})}
+def repository_list(files: Mapping[str, Any], beside: Sequence[str]) -> str:
+    """The list of a repository: prompts and filters lie there as files, at these paths."""
+    return _text({"files": files, "beside": sorted(beside)})
+
+
+def _text(found: Mapping[str, Any]) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from synth_llm import run
+from synth_llm import Recipe, run
 from synth_llm.errors import InputError, SynthError
-from synth_llm.inputs import INPUTS
+from synth_llm.inputs import INPUTS, library
 from synth_llm.mock import Mock
-from synth_llm.publish.hub import push
+from synth_llm.publish.card import found_languages
+from synth_llm.publish.hub import pull, push
 from tests.hub_server import Hub, client, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -97,7 +99,7 @@ def test_what_was_edited_since_is_pushed_as_it_was_or_not_at_all(project: Path, 
     with pytest.raises(InputError, match=r"input '../data/topics.jsonl' is not what the run read.*--no-inputs"):
         push(project / "runs/reviews", "someone/reviews")
     push(project / "runs/reviews", "someone/reviews", inputs=False)
-    assert not [path for path in hub.repos["someone/reviews"].commits[-1] if path.startswith("inputs")]
+    assert not [path for path in hub.repos["someone/reviews"].commits[-1] if path.startswith("inputs/")]
 
 
 def test_it_is_made_again_byte_for_byte_without_a_model(elsewhere: tuple[str, bytes]) -> None:
@@ -189,3 +191,51 @@ def test_a_run_folder_finds_what_its_run_read(project: Path, monkeypatch: pytest
     )
     assert result.manifest["spent"]["this run"]["requests"] == 0
     assert (result.path / "kept.parquet").read_bytes() == (project / "runs/reviews/kept.parquet").read_bytes()
+
+
+def test_what_was_pulled_is_pushed_again_without_a_change(elsewhere: tuple[str, bytes], hub: Hub) -> None:
+    before = hub.repos["someone/reviews"].commits[-1]
+    folder = pull("someone/reviews", Path("pulled"))
+    assert not push(folder, "someone/reviews").changed
+    push(folder, "someone/copy")
+    copy = hub.repos["someone/copy"].commits[-1]
+    assert copy.keys() == before.keys()
+    assert {path for path in copy if copy[path] != before[path]} == {"README.md"}
+    assert b"hf://someone/copy" in copy["README.md"]
+
+
+@pytest.mark.parametrize("path", ["prompts/../../../secret", "/etc/hostname", "data/secret"])
+def test_a_list_of_inputs_names_prompts_and_filters_alone(path: str, tmp_path: Path) -> None:
+    (tmp_path / INPUTS).write_text(json.dumps({"files": {}, "beside": [path]}))
+    with pytest.raises(InputError, match="not a list of inputs"):
+        library(tmp_path)
+
+
+def test_the_card_says_what_made_it_and_how_to_make_it_again(project: Path, hub: Hub) -> None:
+    terms = "Output may be used to train models that do not compete with the provider's."
+    settings = {"license": "cc-by-4.0", "terms": terms, "splits": {"test": 0.34}}
+    run("recipes/reviews.yaml", out="runs/reviews", sets=[f"publish={json.dumps(settings)}"])
+    push(project / "runs/reviews", "someone/reviews")
+    _, head, body = hub.repos["someone/reviews"].commits[-1]["README.md"].decode().split("---\n", 2)
+    facts = yaml.safe_load(head)
+    assert facts["license"] == "cc-by-4.0"
+    assert [one["split"] for one in facts["configs"][0]["data_files"]] == ["train", "test"]
+    assert {"name": "topic", "dtype": "string"} in facts["dataset_info"]["features"]
+    assert "synth-llm run hf://someone/reviews" in body
+    assert "[`prompts/mine/review.jinja`](prompts/mine/review.jinja)" in body
+    assert terms in body
+    assert "not verified" in body
+    push(project / "runs/reviews", "someone/reviews", journal=False)
+    assert "asks the models anew" in hub.repos["someone/reviews"].commits[-1]["README.md"].decode()
+
+
+def test_languages_are_found_in_the_rows_and_a_licence_never_is(tmp_path: Path) -> None:
+    texts = [
+        "the river runs past the old bridge in the evening",
+        "der Fluss fließt am Abend an der alten Brücke vorbei, und niemand sagt etwas dazu",
+    ] * 3
+    rows = [{"text": f"{text} {number}"} for number, text in enumerate(texts)]
+    recipe = Recipe.model_validate({"source": {"rows": rows}, "steps": [{"map": {"drop": []}}]})
+    result = run(recipe, out=tmp_path / "run")
+    assert sorted(found_languages(result.path / "kept.parquet")) == ["de", "en"]
+    assert "license" not in (result.path / "README.md").read_text().split("---")[1]

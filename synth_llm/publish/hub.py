@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth_llm import journal_file, output
 from synth_llm.errors import FatalError, InputError, SynthError
-from synth_llm.inputs import INPUTS, library, read, text_of
+from synth_llm.inputs import INPUTS, library, read, repository_list
 from synth_llm.keys import hidden, quiet_transport
 from synth_llm.library import file_hash
 from synth_llm.models.weights import cache
 from synth_llm.publish import scan
 from synth_llm.publish.card import of_repository
 from synth_llm.publish.export import export
+from synth_llm.publish.settings import publish_of
 from synth_llm.publish.splits import SPLITS
 from synth_llm.publish.upload import create, root, upload
 from synth_llm.steps.context import CACHE
@@ -176,13 +177,16 @@ def _files(folder: Path, scratch: Path, repo: str, journal: bool, rejected: bool
     files[output.CARD] = scratch / output.CARD
     splits = {path.stem: f"{DATA}/{path.name}" for path in exported.files}
     configs = ("kept", "rejected") if rejected else ("kept",)
-    files[output.CARD].write_text(of_repository(folder / output.CARD, repo, splits, configs), encoding="utf-8")
+    manifest = output.read_manifest(folder)
+    settings = publish_of(manifest["recipe"].get("publish") or {})
+    card = of_repository(folder / output.CARD, repo, files, splits, configs, manifest, settings)
+    files[output.CARD].write_text(card, encoding="utf-8")
     return files
 
 
 def _vectors(folder: Path, scratch: Path) -> dict[str, Path]:
     """The vectors that the run used: encoded anew, in other batches, they would differ in their last bits."""
-    files = {}
+    files = {f"{VECTORS}/{path.name}": path for path in sorted((folder / VECTORS).glob("*.sqlite"))}  # of a pull
     for keys in sorted((folder / CACHE / VECTORS).glob("*.keys")):
         name = keys.with_suffix(".sqlite").name
         given = sorted((folder / CACHE).glob(f"hub/*/{VECTORS}/{name}"))
@@ -218,9 +222,10 @@ def _made_of(folder: Path, scratch: Path, inputs: bool) -> dict[str, Path]:
                     "--no-inputs"
                 )
             files[f"{at}/{name}".rstrip("/")] = path
-    if listed:
+    beside = [path for path in files if path.split("/")[0] in LIBRARY]
+    if listed or beside:
         files[INPUTS] = scratch / INPUTS
-        files[INPUTS].write_text(text_of(listed), encoding="utf-8")
+        files[INPUTS].write_text(repository_list(listed, beside), encoding="utf-8")
     return files
 
 

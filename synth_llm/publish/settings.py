@@ -35,6 +35,12 @@ class Publish(BaseModel):
     packaged encoder's vectors from 0.9 on), which takes the time of encoding them."""
     files: Files = "parquet"
     """Parquet, JSON Lines or CSV."""
+    license: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    """For the card: the licence as the Hub calls it, such as `cc-by-4.0`. None is never guessed."""
+    languages: list[str] | None = None
+    """For the card: ISO 639-1 codes; when absent those that are found in the rows."""
+    terms: str | None = None
+    """For the card: what the terms of the models that wrote say of their output."""
 
     @field_validator("format")
     @classmethod
