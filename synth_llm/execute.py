@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
+import itertools
 import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth_llm import output
+from synth_llm import html_page, output
 from synth_llm.before_after import measures
 from synth_llm.candidates import Candidates
 from synth_llm.errors import FatalError, InputError, Reject
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     import datasets
 
 INTERRUPTED = "interrupted; run again to go on"
+SHOWN = 5
+"""Rows that a notebook shows of a result."""
 COLLECT_AFTER = 10_000
 """Python looks for cycles of garbage after so many new objects, instead of 700."""
 
@@ -71,6 +75,10 @@ class Result:
     def rejected(self) -> datasets.Dataset:
         """The rejected rows: step, reason, detail, value, raw, row (JSON text)."""
         return self._read(output.REJECTED)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the funnel and some rows."""
+        return html_page.result(self.manifest, itertools.islice(self.kept, SHOWN))
 
     def _read(self, name: str) -> datasets.Dataset:
         import datasets
@@ -120,19 +128,23 @@ def run(
 
     Raises InputError before any call when something cannot run, FatalError when the run cannot go on.
     """
-    return asyncio.run(
-        run_async(
-            recipe,
-            out=out,
-            limits=limits,
-            journals=journals,
-            retry=retry,
-            sets=sets,
-            models=models,
-            watch=watch,
-            trust=trust,
-        )
+    work = run_async(
+        recipe,
+        out=out,
+        limits=limits,
+        journals=journals,
+        retry=retry,
+        sets=sets,
+        models=models,
+        watch=watch,
+        trust=trust,
     )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, "synth-llm-run") as thread:  # in a notebook, whose own loop runs this call
+        return thread.submit(asyncio.run, work).result()
 
 
 async def run_async(

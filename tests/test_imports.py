@@ -71,7 +71,7 @@ LAYERS = (
     ("steps",),
     ("objectives", "recipe", "candidates", "rounds"),
     ("account", "prices", "plan", "segment", "output"),
-    ("manifest", "before_after"),
+    ("html_page", "manifest", "before_after"),
     ("execute", "publish"),
 )
 """Modules from the bottom up. What is in none of the layers is at the top, beside the command line."""
