@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,17 +49,23 @@ def commands(block: Block) -> list[str]:
 
 def parsed(command: str) -> None:
     """Read a `synth-llm` command as the command line does. Raises what is wrong with it."""
-    import typer
-
-    from synth_llm.cli import app
-
     name, *rest = shlex.split(command)[1:]
-    group: Any = typer.main.get_command(app)
+    group = _group()
     if any(name in option.opts for option in group.params):
         return
     if name not in group.commands:
         raise ValueError(f"no command {name}")
     group.commands[name].make_context(name, rest)
+
+
+@cache
+def _group() -> Any:
+    """The commands with their options."""
+    import typer
+
+    from synth_llm.cli import app
+
+    return typer.main.get_command(app)
 
 
 def fragment(block: Block, folder: Path) -> Recipe:

@@ -17,7 +17,7 @@ from synth_llm.inputs import INPUTS, library
 from synth_llm.mock import Mock
 from synth_llm.publish.card import found_languages
 from synth_llm.publish.hub import pull, push
-from tests.hub_server import Hub, client, serving
+from tests.hub_server import Hub, Repo, client, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
@@ -49,10 +49,8 @@ def hub() -> Iterator[Hub]:
         yield server
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def made(root: Path, patch: pytest.MonkeyPatch) -> Path:
     """A project of its own prompts, filters and data, run once against an endpoint that is gone afterwards."""
-    root = tmp_path / "project"
     for folder in ("recipes", "prompts/mine", "prompts/blocks", "filters", "data"):
         (root / folder).mkdir(parents=True)
     with Mock() as mock:
@@ -62,20 +60,37 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (root / "filters/calm.py").write_text(CALM)
         (root / "data/topics.jsonl").write_text("".join(f'{{"topic": "{one}"}}\n' for one in ("bread", "a lamp")))
         (root / "data/secret_test.jsonl").write_text('{"text": "held out"}\n')
-        monkeypatch.chdir(root)
+        patch.chdir(root)
         assert run("recipes/reviews.yaml", out="runs/reviews").complete
-        yield root
+    return root
 
 
 @pytest.fixture
-def elsewhere(project: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes]:
-    """An empty folder, after the push; the project is gone. Returns the name and the bytes of what was kept."""
-    push(project / "runs/reviews", "someone/reviews")
-    kept = (project / "runs/reviews/kept.parquet").read_bytes()
-    shutil.rmtree(project)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return made(tmp_path / "project", monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], bytes]:
+    """What a push of it puts on the Hub, and the bytes of what was kept; the project is gone."""
+    root = tmp_path_factory.mktemp("there") / "project"
+    with pytest.MonkeyPatch.context() as patch, serving() as server, client(server.url):
+        made(root, patch)
+        push(root / "runs/reviews", "someone/reviews")
+        kept = (root / "runs/reviews/kept.parquet").read_bytes()
+        shutil.rmtree(root)
+        return server.repos["someone/reviews"].commits[-1], kept
+
+
+@pytest.fixture
+def elsewhere(
+    pushed: tuple[dict[str, bytes], bytes], hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, bytes]:
+    """An empty folder, and the dataset on the Hub. Returns its name and the bytes of what was kept."""
+    hub.repos["someone/reviews"] = Repo(private=True, commits=[{}, pushed[0]])
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    return "hf://someone/reviews", kept
+    return "hf://someone/reviews", pushed[1]
 
 
 def test_a_push_brings_what_the_recipe_is_made_of(project: Path, hub: Hub) -> None:
