@@ -528,6 +528,7 @@ def test_no_half_written_file_is_left(project):
     names = {path.name for path in Path("runs/recipe").iterdir()}
     assert names - {".lock"} == {
         "README.md",
+        "inputs.json",
         "journal.sqlite",
         "kept.parquet",
         "manifest.json",

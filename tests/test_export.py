@@ -256,3 +256,12 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     assert program("export", "r", "--split", "test") == (2, "error: --split test: write NAME=SHARE, such as test=0.1\n")
     code, said = program("export", "r", "--split", "test=half")
     assert (code, "splits: test: Input should be a valid number" in said) == (2, True)
+
+
+def test_a_recipe_with_a_format_and_no_splits_is_exported_as_it_says(tmp_path: Path) -> None:
+    rows = [{"text": "a text", "label": "good"}, {"text": "another", "label": "bad"}]
+    publish = {"format": "classification", "files": "jsonl"}
+    recipe = Recipe.model_validate({"source": {"rows": rows}, "steps": [{"map": {"drop": []}}], "publish": publish})
+    made = export(run(recipe, out=tmp_path / "run").path, tmp_path / "out")
+    assert [path.name for path in made.files] == ["train.jsonl"]
+    assert json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0]) == {"text": "a text", "label": "good"}

@@ -41,7 +41,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a complete run: four rows kept, one rejected."""
     rows = [{"text": f"row {number}", "n": number} for number in range(5)]
     steps = [{"filter": {"if": "n < 4"}}]
-    recipe = Recipe.model_validate({"name": "numbers", "source": {"rows": rows}, "steps": steps})
+    known = {"languages": ["en"]}  # to find them takes seconds
+    recipe = Recipe.model_validate({"name": "numbers", "source": {"rows": rows}, "steps": steps, "publish": known})
     folder = tmp_path_factory.mktemp("runs") / "numbers"
     assert run(recipe, out=folder).complete
     return folder

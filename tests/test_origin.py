@@ -31,6 +31,7 @@ steps:
   - filter: {use: [length, {calm: {}}]}
 target: {rows: 6}
 limits: {requests: 200}
+publish: {languages: [en]}  # to find them takes seconds
 evaluate: {column: text, real: {file: ../data/secret_test.jsonl}}
 """
 PROMPT = "{% include 'blocks/tone' %} Write a review of {{ topic }}.\n"
@@ -228,7 +229,7 @@ def test_a_list_of_inputs_names_prompts_and_filters_alone(path: str, tmp_path: P
 
 def test_the_card_says_what_made_it_and_how_to_make_it_again(project: Path, hub: Hub) -> None:
     terms = "Output may be used to train models that do not compete with the provider's."
-    settings = {"license": "cc-by-4.0", "terms": terms, "splits": {"test": 0.34}}
+    settings = {"license": "cc-by-4.0", "languages": ["en"], "terms": terms, "splits": {"test": 0.34}}
     run("recipes/reviews.yaml", out="runs/reviews", sets=[f"publish={json.dumps(settings)}"])
     push(project / "runs/reviews", "someone/reviews")
     _, head, body = hub.repos["someone/reviews"].commits[-1]["README.md"].decode().split("---\n", 2)

@@ -65,8 +65,8 @@ class Publish(BaseModel):
     def _fitting(self) -> Publish:
         if self.columns and self.format is None:
             raise ValueError("columns say where a format finds its values; name the format too")
-        for name in ("stratify", "near"):
-            if name in self.model_fields_set and getattr(self, name) is not None and not self.splits:
+        for name in ("stratify", "near"):  # a manifest holds the defaults too
+            if getattr(self, name) != type(self).model_fields[name].default and not self.splits:
                 raise ValueError(f"{name} goes with splits, such as {{test: 0.1}}")
         return self
 
